@@ -1,0 +1,54 @@
+import type { Batch } from './batch.js';
+
+/**
+ * Block I/O behind one interface. The native engine and the js engine are interchangeable: the
+ * same bytes, the same errors, and neither blocks the event loop.
+ */
+export interface Engine {
+  readonly name: 'native' | 'js';
+  /** Page-aligned memory, zeroed. */
+  allocate(bytes: number): Buffer;
+  /**
+   * Opens a block device or a regular file with O_DIRECT (buffered where a file system has no
+   * O_DIRECT). Never creates, never truncates.
+   *
+   * @throws LvmsyncError OPEN_FAILED; TARGET_IN_USE when `exclusive` meets a held device (EBUSY)
+   */
+  open(path: string, options: OpenOptions): Promise<BlockFile>;
+}
+
+export interface OpenOptions {
+  /** `write` allows reading too. */
+  mode: 'read' | 'write';
+  /** Block devices only: fail when the device is mounted or otherwise held (O_EXCL). */
+  exclusive?: boolean;
+}
+
+/** An open block device or regular file. */
+export interface BlockFile {
+  readonly path: string;
+  readonly kind: 'block-device' | 'file';
+  readonly sizeBytes: number;
+  /** Alignment that O_DIRECT needs of offset, length and memory: the logical block size. */
+  readonly blockBytes: number;
+  /**
+   * Reads every piece of the batch to its place in the batch's buffer. Pieces may have any
+   * offset, length and position; aligned ones are fastest. The batch must not be touched until
+   * the promise settles.
+   *
+   * @throws LvmsyncError READ_FAILED with errno, path and the byte offset of the failing piece;
+   *   PAST_END when a piece ends beyond `sizeBytes`
+   */
+  read(batch: Batch): Promise<void>;
+  /**
+   * Writes every piece of the batch. The pieces of one batch, and of batches in flight at the
+   * same time, must not overlap on the device: their order is not defined.
+   *
+   * @throws LvmsyncError WRITE_FAILED with errno, path and offset; PAST_END (nothing is written)
+   */
+  write(batch: Batch): Promise<void>;
+  /** Makes all completed writes durable (fsync). @throws LvmsyncError FLUSH_FAILED */
+  flush(): Promise<void>;
+  /** Waits for what is in flight, then closes. Later calls do nothing. */
+  close(): Promise<void>;
+}

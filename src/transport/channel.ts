@@ -1,0 +1,33 @@
+import type { Readable, Writable } from 'node:stream';
+import type { LvmsyncError } from '../errors.js';
+
+/** How the far side ended: its exit status, the signal that ended it, or why it was lost. */
+export interface ChannelEnd {
+  status: number | null;
+  signal: string | null;
+  /** Set when the far side never ran or the way to it broke. */
+  error?: LvmsyncError;
+}
+
+/**
+ * A running receiver, wherever it runs: bytes to its standard input, bytes from its standard
+ * output. What it prints on standard error goes to the `onStderr` the channel was opened with.
+ */
+export interface Channel {
+  /** For people: `ssh backup1`, `local`. */
+  readonly description: string;
+  readonly input: Writable;
+  readonly output: Readable;
+  /** Settles once, never rejects; all of standard error has been passed on before. */
+  readonly end: Promise<ChannelEnd>;
+  /** Kills the far side as far as this side can. */
+  destroy(): void;
+}
+
+/** Opens channels to one host over one connection. */
+export interface Transport {
+  readonly description: string;
+  /** Runs `argv` on the far side. @throws LvmsyncError CONNECT_FAILED and its kin */
+  open(argv: readonly string[], onStderr: (chunk: Buffer) => void): Promise<Channel>;
+  close(): Promise<void>;
+}
