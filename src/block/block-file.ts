@@ -1,0 +1,127 @@
+import { LvmsyncError } from '../errors.js';
+import { addPiece, type Batch, createBatch } from './batch.js';
+import type { BlockFile, OpenOptions } from './engine.js';
+import { flushError, type IoFailure, ioError, pastEndError } from './io-errors.js';
+
+/** What is known of a file once it is open. */
+export interface FileFacts {
+  path: string;
+  kind: 'block-device' | 'file';
+  sizeBytes: number;
+  blockBytes: number;
+}
+
+/** What an engine supplies: plain I/O on an open file. Failures are values, not exceptions. */
+export interface RawFile {
+  read(batch: Batch): Promise<IoFailure | undefined>;
+  write(batch: Batch): Promise<IoFailure | undefined>;
+  /** Resolves to the errno name of a failure. */
+  flush(): Promise<string | undefined>;
+  /** Called once, with nothing in flight. Resolves to the errno name of a failure. */
+  close(): Promise<string | undefined>;
+}
+
+type Transfer = (batch: Batch) => Promise<IoFailure | undefined>;
+
+/** Makes a `BlockFile` of an engine's raw file: checks, errors and orderly closing, for both. */
+export function createBlockFile(
+  facts: FileFacts,
+  mode: OpenOptions['mode'],
+  raw: RawFile,
+): BlockFile {
+  const { path } = facts;
+  const inFlight = new Set<Promise<unknown>>();
+  let closing: Promise<void> | undefined;
+
+  function track<T>(work: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = work.then(
+      () => inFlight.delete(settled),
+      () => inFlight.delete(settled),
+    );
+    inFlight.add(settled);
+    return work;
+  }
+
+  async function transfer(
+    code: 'READ_FAILED' | 'WRITE_FAILED',
+    run: Transfer,
+    batch: Batch,
+  ): Promise<void> {
+    if (batch.count === 0) return;
+    checkBatch(batch, facts);
+    const allowed = code === 'READ_FAILED' || mode === 'write';
+    if (closing || !allowed) throw ioError(code, path, batch.offsets[0]!, 'EBADF');
+    const failure = await track(runAndPinpoint(run, batch));
+    if (failure) throw ioError(code, path, failure.offset, failure.errno);
+  }
+
+  async function closeOnce(): Promise<void> {
+    await Promise.all(inFlight);
+    const errno = await raw.close();
+    if (errno !== undefined) throw flushError(path, errno);
+  }
+
+  return {
+    ...facts,
+    read: (batch) => transfer('READ_FAILED', raw.read, batch),
+    write: (batch) => transfer('WRITE_FAILED', raw.write, batch),
+    async flush() {
+      const errno = closing ? 'EBADF' : await track(raw.flush());
+      if (errno !== undefined) throw flushError(path, errno);
+    },
+    close() {
+      closing ??= closeOnce();
+      return closing;
+    },
+  };
+}
+
+/** @throws LvmsyncError PAST_END; INTERNAL when the batch itself makes no sense */
+function checkBatch({ buffer, count, offsets, lengths, positions }: Batch, facts: FileFacts): void {
+  for (let index = 0; index < count; index++) {
+    const offset = offsets[index]!;
+    const length = lengths[index]!;
+    const position = positions[index]!;
+    const sane = Number.isSafeInteger(offset) && offset >= 0 && length > 0;
+    if (!sane || !(position + length <= buffer.length)) {
+      throw new LvmsyncError('INTERNAL', `piece ${index} of a batch is malformed`, {
+        path: facts.path,
+        hint: 'this is an error in lvmsync: please report it',
+      });
+    }
+    if (offset + length > facts.sizeBytes) {
+      throw pastEndError(facts.path, offset, length, facts.sizeBytes);
+    }
+  }
+}
+
+/**
+ * Pieces travel joined, and the kernel does not say where in a joined request it failed. So the
+ * pieces of a failed request are tried one by one, and the failure names the first that fails.
+ */
+async function runAndPinpoint(run: Transfer, batch: Batch): Promise<IoFailure | undefined> {
+  const failure = await run(batch);
+  if (!failure) return undefined;
+  const suspects = piecesWithin(batch, failure);
+  if (suspects.length > 1) {
+    const single = createBatch(batch.buffer, 1);
+    for (const index of suspects) {
+      single.count = 0;
+      const offset = batch.offsets[index]!;
+      addPiece(single, offset, batch.lengths[index]!, batch.positions[index]!);
+      const again = await run(single);
+      if (again) return { ...again, offset };
+    }
+  }
+  return { ...failure, offset: batch.offsets[suspects[0] ?? 0]! };
+}
+
+/** Indices of the pieces that a failed request covers, ascending on the device. */
+function piecesWithin(batch: Batch, { offset, length }: IoFailure): number[] {
+  const indices: number[] = [];
+  for (let index = 0; index < batch.count; index++) {
+    const start = batch.offsets[index]!;
+    if (start < offset + length && start + batch.lengths[index]! > offset) indices.push(index);
+  }
+  return indices.sort((a, b) => batch.offsets[a]! - batch.offsets[b]!);
+}

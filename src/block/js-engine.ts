@@ -1,0 +1,91 @@
+import { close, constants, fstat, open, stat } from 'node:fs';
+import { promisify } from 'node:util';
+import { LvmsyncError } from '../errors.js';
+import { createBlockFile } from './block-file.js';
+import { createBufferPool } from './buffer-pool.js';
+import type { BlockFile, Engine, OpenOptions } from './engine.js';
+import { errnoOf, openError } from './io-errors.js';
+import { createJsFile } from './js-file.js';
+import { readGeometry } from './js-geometry.js';
+import { allocatePages, pageSize } from './page-memory.js';
+import { MAX_REQUEST_BYTES } from './requests.js';
+
+const BOUNCE_BUFFERS = 16;
+
+const openFd = promisify(open);
+const closeFd = promisify(close);
+
+/** The engine without native code: node:fs alone, on libuv's threads. */
+export function createJsEngine(): Engine {
+  const pageAligned = new WeakSet<ArrayBufferLike>();
+  const pageBytes = pageSize();
+
+  function allocate(bytes: number): Buffer {
+    const buffer = allocatePages(bytes);
+    pageAligned.add(buffer.buffer);
+    return buffer;
+  }
+
+  const bounce = createBufferPool(
+    { allocate },
+    { bufferBytes: MAX_REQUEST_BYTES, count: BOUNCE_BUFFERS },
+  );
+
+  async function openBlockFile(path: string, options: OpenOptions): Promise<BlockFile> {
+    const exclusive = options.exclusive ?? false;
+    try {
+      const { fd, direct } = await openDirect(path, options);
+      try {
+        const geometry = await readGeometry(await statFd(fd));
+        if (!geometry) throw openError(path, 'ENOTBLK', exclusive);
+        const alignBytes = direct ? geometry.blockBytes : 1;
+        const raw = createJsFile({
+          fd,
+          alignBytes,
+          writeAlignBytes: direct ? Math.max(alignBytes, pageBytes) : 1,
+          bounce,
+          isAligned: (buffer, position) =>
+            alignBytes === 1 ||
+            (pageAligned.has(buffer.buffer) && (buffer.byteOffset + position) % alignBytes === 0),
+        });
+        return createBlockFile({ path, ...geometry }, options.mode, raw);
+      } catch (error) {
+        await closeFd(fd);
+        throw error;
+      }
+    } catch (error) {
+      if (error instanceof LvmsyncError) throw error;
+      throw openError(path, errnoOf(error), exclusive);
+    }
+  }
+
+  return { name: 'js', allocate, open: openBlockFile };
+}
+
+/** Opens with O_DIRECT, or buffered where the file system refuses that (EINVAL, open(2)). */
+async function openDirect(
+  path: string,
+  { mode, exclusive }: OpenOptions,
+): Promise<{ fd: number; direct: boolean }> {
+  const stats = await statPath(path);
+  // Opening a pipe would wait for its other end, and opening a tape would wind it.
+  if (stats.isDirectory()) throw openError(path, 'EISDIR', false);
+  if (!stats.isBlockDevice() && !stats.isFile()) throw openError(path, 'ENOTBLK', false);
+
+  let flags = mode === 'write' ? constants.O_RDWR : constants.O_RDONLY;
+  if (exclusive && stats.isBlockDevice()) flags |= constants.O_EXCL;
+  try {
+    return { fd: await openFd(path, flags | constants.O_DIRECT), direct: true };
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw error;
+    return { fd: await openFd(path, flags), direct: false };
+  }
+}
+
+function statPath(path: string) {
+  return promisify(stat)(path, { bigint: true });
+}
+
+function statFd(fd: number) {
+  return promisify(fstat)(fd, { bigint: true });
+}

@@ -1,0 +1,48 @@
+import type { BigIntStats } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { FileFacts } from './block-file.js';
+
+const SECTOR_BYTES = 512; // the unit of /sys/dev/block/*/size, whatever the device's block size
+
+/**
+ * Direct I/O on a file follows the file system's block, which is at most a page unless the device
+ * underneath has larger ones.
+ */
+const FILE_BLOCK_BYTES = 4096;
+
+/** Kind, size and block size of an open file; undefined when it is neither device nor file. */
+export async function readGeometry(
+  stats: BigIntStats,
+): Promise<Omit<FileFacts, 'path'> | undefined> {
+  if (stats.isBlockDevice()) {
+    const directory = sysDirectory(stats.rdev);
+    const sectors = Number(await readFile(`${directory}/size`, 'utf8'));
+    const blockBytes = (await logicalBlockBytes(directory)) ?? FILE_BLOCK_BYTES;
+    return { kind: 'block-device', sizeBytes: sectors * SECTOR_BYTES, blockBytes };
+  }
+  if (stats.isFile()) {
+    const underneath = (await logicalBlockBytes(sysDirectory(stats.dev))) ?? 0;
+    const blockBytes = Math.max(FILE_BLOCK_BYTES, underneath);
+    return { kind: 'file', sizeBytes: Number(stats.size), blockBytes };
+  }
+  return undefined;
+}
+
+/** `dev` as glibc encodes it (makedev in sys/sysmacros.h). */
+function sysDirectory(dev: bigint): string {
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
+  return `/sys/dev/block/${major}:${minor}`;
+}
+
+/** A partition has no queue of its own: its disk's is one directory up. */
+async function logicalBlockBytes(directory: string): Promise<number | undefined> {
+  for (const queue of ['queue', '../queue']) {
+    try {
+      return Number(await readFile(`${directory}/${queue}/logical_block_size`, 'utf8'));
+    } catch {
+      // not a disk, or a file system without a device: try the next place
+    }
+  }
+  return undefined;
+}
