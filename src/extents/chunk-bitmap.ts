@@ -1,0 +1,100 @@
+import type { ChunkSet } from './chunk-set.js';
+import type { ExtentSource, Extents } from './extents.js';
+import { createSliceBuilder } from './slice-builder.js';
+
+const WORD_BITS = 32;
+/** Words of 32 chunks in 2^32 chunks: what one unit of the high word is worth. */
+const WORDS_PER_HIGH = 2 ** 27;
+const ALL_ONES = 0xffff_ffff;
+
+/** One bit a chunk. The memory comes zeroed from the system, which backs it when it is touched. */
+export function createChunkBitmap(chunkLimit: number): ChunkSet {
+  const words = new Uint32Array(Math.ceil(chunkLimit / WORD_BITS));
+  let size = 0;
+  return {
+    get size() {
+      return size;
+    },
+    add(low, high) {
+      const index = high === 0 ? low >>> 5 : high * WORDS_PER_HIGH + (low >>> 5);
+      const word = words[index]!;
+      const bit = 1 << (low & 31);
+      size++;
+      if ((word & bit) !== 0) return false;
+      words[index] = word | bit;
+      return true;
+    },
+    findDuplicate: () => undefined,
+    toExtents: (chunkBytes, volumeBytes) => bitmapExtents(words, chunkBytes, volumeBytes),
+  };
+}
+
+function bitmapExtents(words: Uint32Array, chunkBytes: number, volumeBytes: number): ExtentSource {
+  const { chunks, runs } = countRuns(words);
+  const lastChunk = Math.ceil(volumeBytes / chunkBytes) - 1;
+  const lastIsThere = (words[Math.floor(lastChunk / WORD_BITS)]! & (1 << (lastChunk % 32))) !== 0;
+  const beyondEnd = lastIsThere ? (lastChunk + 1) * chunkBytes - volumeBytes : 0;
+  return {
+    totalBytes: chunks * chunkBytes - beyondEnd,
+    extentCount: runs,
+    slices: () => bitmapSlices(words, chunkBytes, volumeBytes),
+  };
+}
+
+/** Number of set bits, and of runs of them: a run starts where a bit is set and the one before is not. */
+function countRuns(words: Uint32Array): { chunks: number; runs: number } {
+  let chunks = 0;
+  let runs = 0;
+  let bitBefore = 0;
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    if (word === 0) {
+      bitBefore = 0;
+      continue;
+    }
+    chunks += countBits(word);
+    runs += countBits(word & ~((word << 1) | bitBefore));
+    bitBefore = word >>> 31;
+  }
+  return { chunks, runs };
+}
+
+function countBits(word: number): number {
+  let pairs = word - ((word >>> 1) & 0x5555_5555);
+  pairs = (pairs & 0x3333_3333) + ((pairs >>> 2) & 0x3333_3333);
+  return Math.imul((pairs + (pairs >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+}
+
+function countTrailingZeros(word: number): number {
+  return word === 0 ? WORD_BITS : 31 - Math.clz32(word & -word);
+}
+
+function* bitmapSlices(
+  words: Uint32Array,
+  chunkBytes: number,
+  volumeBytes: number,
+): Generator<Extents> {
+  const builder = createSliceBuilder(chunkBytes, volumeBytes);
+  let runStart = -1;
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    if (runStart < 0 ? word === 0 : word === ALL_ONES) continue;
+    const firstChunk = index * WORD_BITS;
+    let bit = 0;
+    while (bit < WORD_BITS) {
+      // What is left of the word, turned so that the next change is its lowest set bit.
+      const rest = (runStart < 0 ? word : ~word) >>> bit;
+      if (rest === 0) break;
+      bit += countTrailingZeros(rest);
+      if (runStart < 0) {
+        runStart = firstChunk + bit;
+      } else {
+        builder.add(runStart, firstChunk + bit);
+        runStart = -1;
+      }
+    }
+    if (builder.isFull()) yield builder.take();
+  }
+  if (runStart >= 0) builder.add(runStart, words.length * WORD_BITS);
+  if (!builder.isEmpty()) yield builder.take();
+}

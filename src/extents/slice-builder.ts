@@ -1,0 +1,36 @@
+import type { Extents } from './extents.js';
+
+const SLICE_EXTENTS = 4096;
+/** One word of a bitmap holds up to 16 runs, and fullness is asked once a word. */
+const SPARE_EXTENTS = 16;
+
+/** Collects runs of chunks and hands them out as slices of extents, each in arrays of its own. */
+export interface SliceBuilder {
+  /** Adds the chunks from `start` to before `end`; at most 16 times between two looks at `isFull`. */
+  add(start: number, end: number): void;
+  isFull(): boolean;
+  isEmpty(): boolean;
+  take(): Extents;
+}
+
+/** @param volumeBytes where the last chunk is clipped */
+export function createSliceBuilder(chunkBytes: number, volumeBytes: number): SliceBuilder {
+  const offsets = new Float64Array(SLICE_EXTENTS + SPARE_EXTENTS);
+  const lengths = new Float64Array(SLICE_EXTENTS + SPARE_EXTENTS);
+  let count = 0;
+  return {
+    add(start, end) {
+      const offset = start * chunkBytes;
+      offsets[count] = offset;
+      lengths[count] = Math.min(end * chunkBytes, volumeBytes) - offset;
+      count++;
+    },
+    isFull: () => count >= SLICE_EXTENTS,
+    isEmpty: () => count === 0,
+    take() {
+      const slice = { count, offsets: offsets.slice(0, count), lengths: lengths.slice(0, count) };
+      count = 0;
+      return slice;
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createChunkBitmap } from '#lvmsync/extents/chunk-bitmap.js';
+import { createChunkList } from '#lvmsync/extents/chunk-list.js';
+import { type ChunkSet, createChunkSet } from '#lvmsync/extents/chunk-set.js';
+import { expectedExtents, listExtents, sumLengths } from '../../support/extents.js';
+import { createRandom } from '../../support/random.js';
+
+const KINDS: [string, (chunkLimit: number) => ChunkSet][] = [
+  ['bitmap', createChunkBitmap],
+  ['list', createChunkList],
+];
+
+function addChunk(set: ChunkSet, chunk: number): boolean {
+  return set.add(chunk % 2 ** 32, Math.floor(chunk / 2 ** 32));
+}
+
+function assertExtents(set: ChunkSet, chunks: Iterable<number>, bytes: number, volume: number) {
+  const expected = expectedExtents(chunks, bytes, volume);
+  const source = set.toExtents(bytes, volume);
+  assert.deepEqual(listExtents(source), expected);
+  assert.deepEqual(listExtents(source), expected, 'a second walk gives the same');
+  assert.equal(source.extentCount, expected.length);
+  assert.equal(source.totalBytes, sumLengths(expected));
+}
+
+for (const [kind, create] of KINDS) {
+  describe(`a chunk ${kind}`, () => {
+    test('when nothing was added then there is no extent', () => {
+      assertExtents(create(100), [], 4096, 100 * 4096);
+    });
+
+    test('when runs end at, before and after word borders then they are joined right', () => {
+      for (const start of [0, 1, 30, 31, 32, 33, 63, 64, 65]) {
+        for (const length of [1, 2, 31, 32, 33, 63, 64, 65, 96, 127]) {
+          const set = create(200);
+          const chunks = Array.from({ length }, (_, index) => start + index);
+          for (const chunk of chunks) addChunk(set, chunk);
+          assertExtents(set, chunks, 4096, 200 * 4096);
+        }
+      }
+    });
+
+    test('when every chunk is there then there is one extent', () => {
+      for (const limit of [31, 32, 33, 64, 1000]) {
+        const set = create(limit);
+        const chunks = [...Array(limit).keys()];
+        for (const chunk of chunks) addChunk(set, chunk);
+        assertExtents(set, chunks, 512, limit * 512);
+      }
+    });
+
+    test('when the last chunk is partial then its extent is clipped', () => {
+      for (const chunks of [[9], [8, 9], [0, 9], [0, 8]]) {
+        const set = create(10);
+        for (const chunk of chunks) addChunk(set, chunk);
+        assertExtents(set, chunks, 4096, 9 * 4096 + 512);
+      }
+    });
+
+    test('when the only chunk is the first and the volume is shorter then it is clipped', () => {
+      const set = create(1);
+      addChunk(set, 0);
+      assertExtents(set, [0], 65536, 1024);
+    });
+
+    test('when seeded random chunks are added in any order then the extents are exact', () => {
+      const random = createRandom(1);
+      for (let round = 0; round < 60; round++) {
+        const limit = 1 + random.below(200_000);
+        const density = random.pick([0.0001, 0.01, 0.5, 0.99]);
+        const chunks = [...Array(limit).keys()].filter(() => random.chance(density));
+        const set = create(limit);
+        for (const chunk of random.shuffle([...chunks])) assert.equal(addChunk(set, chunk), true);
+        assert.equal(set.size, chunks.length);
+        assert.equal(set.findDuplicate(), undefined);
+        assertExtents(set, chunks, 8192, limit * 8192 - random.below(8192));
+      }
+    });
+
+    test('when chunks pass 2^32 then none is taken for another', () => {
+      const chunks = [5, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 5, 2 ** 32 + 2 ** 31];
+      const limit = 2 ** 32 + 2 ** 31 + 1;
+      const set = create(limit);
+      for (const chunk of [...chunks].reverse()) assert.equal(addChunk(set, chunk), true);
+      assert.equal(set.findDuplicate(), undefined);
+      assertExtents(set, chunks, 4096, limit * 4096);
+    });
+  });
+}
+
+test('when a bitmap gets a chunk twice then add answers false', () => {
+  const set = createChunkBitmap(100);
+  assert.equal(addChunk(set, 31), true);
+  assert.equal(addChunk(set, 30), true);
+  assert.equal(addChunk(set, 31), false);
+});
+
+test('when a list gets a chunk twice then findDuplicate names it', () => {
+  const set = createChunkList();
+  for (const chunk of [7, 2 ** 40, 3, 2 ** 40, 1]) addChunk(set, chunk);
+  assert.equal(set.findDuplicate(), 2 ** 40);
+});
+
+test('when a list is longer than a slab then nothing is lost between slabs', () => {
+  const set = createChunkList();
+  const chunks = Array.from({ length: 3 * 2 ** 16 + 17 }, (_, index) => index * 3);
+  for (const chunk of [...chunks].reverse()) addChunk(set, chunk);
+  assertExtents(set, chunks, 4096, 2 ** 50);
+});
+
+test('when the volume is enormous and the store tiny then a list is taken', () => {
+  const enormous = 2 ** 45;
+  const set = createChunkSet(enormous, 1000);
+  addChunk(set, enormous - 1);
+  addChunk(set, enormous - 1);
+  assert.equal(set.findDuplicate(), enormous - 1);
+});
+
+test('when a bitmap costs no more than 8 bytes an exception then a bitmap is taken', () => {
+  const set = createChunkSet(2 ** 33, 2 ** 27);
+  addChunk(set, 2 ** 33 - 1);
+  assert.equal(addChunk(set, 2 ** 33 - 1), false);
+});
