@@ -4,6 +4,7 @@
  */
 import { addPiece, type Batch } from '../block/batch.js';
 import type { ExtentSource } from '../extents/extents.js';
+import { createPieceCursor } from '../extents/piece-cursor.js';
 
 /** Memory and device alignment to aim for. */
 const PAGE_BYTES = 4096;
@@ -39,43 +40,22 @@ export function packBufferBytes(maxRecordBytes: number): number {
  */
 export function createPacker(extents: ExtentSource, options: PackOptions): Packer {
   const { headerBytes, maxRecordBytes } = options;
-  const pieces = recordPieces(extents, maxRecordBytes);
-  let piece = pieces.next();
+  const pieces = createPieceCursor(extents);
+  let more = pieces.take(maxRecordBytes);
 
   function next(batch: Batch): Packing | undefined {
     batch.count = 0;
     const start = PAGE_BYTES - headerBytes;
     let end = start;
-    while (!piece.done && batch.count < batch.offsets.length) {
-      const { offset, length } = piece.value;
+    while (more && batch.count < batch.offsets.length) {
       const position = end + headerBytes;
-      if (position + length > batch.buffer.length) break;
-      addPiece(batch, offset, length, position);
-      end = position + length;
-      piece = pieces.next();
+      if (position + pieces.length > batch.buffer.length) break;
+      addPiece(batch, pieces.offset, pieces.length, position);
+      end = position + pieces.length;
+      more = pieces.take(maxRecordBytes);
     }
     return batch.count === 0 ? undefined : { start, end };
   }
 
   return { next };
-}
-
-/** The record under way; one object for all, changed in place, since there may be millions. */
-interface Piece {
-  offset: number;
-  length: number;
-}
-
-function* recordPieces(extents: ExtentSource, maxRecordBytes: number): Generator<Piece, void> {
-  const piece: Piece = { offset: 0, length: 0 };
-  for (const slice of extents.slices()) {
-    for (let i = 0; i < slice.count; i++) {
-      const extentEnd = slice.offsets[i]! + slice.lengths[i]!;
-      for (let offset = slice.offsets[i]!; offset < extentEnd; offset += piece.length) {
-        piece.offset = offset;
-        piece.length = Math.min(maxRecordBytes, extentEnd - offset);
-        yield piece;
-      }
-    }
-  }
 }

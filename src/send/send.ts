@@ -23,7 +23,7 @@ export interface SendOptions {
   /** Where the stream goes; it is not ended. */
   output: Writable;
   /** Stops the sending between two buffers. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface SendReport {
@@ -64,11 +64,7 @@ export async function send(options: SendOptions): Promise<SendReport> {
   await writer.write(Buffer.from(PROTO3_HANDSHAKE), () => {});
 
   for await (const { buffer, batch, packing } of readAhead(packer.next, source, pool)) {
-    if (signal?.aborted) {
-      throw new LvmsyncError('INTERRUPTED', 'interrupted before all changes were sent', {
-        hint: 'the target is incomplete: run the same command again',
-      });
-    }
+    if (signal?.aborted) throw interruptedError();
     for (let i = 0; i < batch.count; i++) {
       const position = batch.positions[i]! - PROTO3_HEADER_BYTES;
       writeProto3Header(buffer, position, batch.offsets[i]!, batch.lengths[i]!);
@@ -80,6 +76,13 @@ export async function send(options: SendOptions): Promise<SendReport> {
   }
   await writer.finish();
   return report;
+}
+
+/** What a run that was told to stop ends with. */
+export function interruptedError(): LvmsyncError {
+  return new LvmsyncError('INTERRUPTED', 'interrupted before all changes were sent', {
+    hint: 'the target is incomplete until the same command has been run again to its end',
+  });
 }
 
 /** Keeps several reads in flight and yields the filled buffers in order. */
