@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { LvmsyncError } from '../errors.js';
 import {
+  type DeviceFacts,
   deviceId,
   loopBackingFile,
   loopsOnFile,
@@ -38,6 +39,8 @@ interface Subject {
   readonly path: string;
   readonly kind: Target['kind'];
   readonly sizeBytes: number;
+  /** Of a block device. */
+  readonly device?: DeviceFacts;
   /** The file itself, or the one behind a loop device. */
   readonly file: BigIntStats | undefined;
   /** The devices that share bytes with the target or are built on it. */
@@ -54,20 +57,18 @@ interface Subject {
  */
 export async function inspectTarget(path: string, needs: TargetNeeds = {}): Promise<Target> {
   const stats = await statTarget(path, needs.needBytes);
-  const findings: TargetFinding[] = [];
   const subject = stats.isBlockDevice()
-    ? await inspectDevice(path, stats, findings)
-    : await inspectFile(path, stats);
-  for (const source of needs.sourcePaths ?? []) {
-    findings.push(...(await findSource(subject, source)));
-  }
-  findings.push(...(await findReadOnly(subject)));
-  findings.push(...(await findSwap(subject)));
-  if (needs.needBytes !== undefined && needs.needBytes > subject.sizeBytes) {
-    findings.push(tooSmall(subject, needs.needBytes));
-  }
-  findings.push(...(await findMounts(subject)));
-  findings.push(...findHolders(subject));
+    ? await lookAtDevice(path, stats)
+    : await lookAtFile(path, stats);
+  const findings = [
+    ...(await findSources(subject, needs.sourcePaths ?? [])),
+    ...(await findReadOnly(subject)),
+    ...(await findSwap(subject)),
+    ...findTooSmall(subject, needs.needBytes ?? 0),
+    ...(await findMounts(subject)),
+    ...findInternal(subject),
+    ...findHolders(subject),
+  ];
   const { kind, sizeBytes } = subject;
   return { path, kind, sizeBytes, findings };
 }
@@ -124,7 +125,7 @@ async function statTarget(path: string, needBytes: number | undefined): Promise<
   return stats;
 }
 
-async function inspectFile(path: string, file: BigIntStats): Promise<Subject> {
+async function lookAtFile(path: string, file: BigIntStats): Promise<Subject> {
   const related: RelatedDevice[] = [];
   for (const loop of await loopsOnFile(file)) {
     for (const device of await relatedDevices(loop)) {
@@ -134,40 +135,28 @@ async function inspectFile(path: string, file: BigIntStats): Promise<Subject> {
   return { path, kind: 'file', sizeBytes: Number(file.size), file, related };
 }
 
-async function inspectDevice(
-  path: string,
-  stats: BigIntStats,
-  findings: TargetFinding[],
-): Promise<Subject> {
+async function lookAtDevice(path: string, stats: BigIntStats): Promise<Subject> {
   const id = deviceId(stats.rdev);
-  const facts = await readDeviceFacts(id);
-  if (facts === undefined || facts.sizeBytes === 0) {
+  const device = await readDeviceFacts(id);
+  if (device === undefined || device.sizeBytes === 0) {
     throw new LvmsyncError('TARGET_UNSUITABLE', `${path} has no device behind it (${id})`, {
       path,
       hint: 'the volume is not active, the disk is gone, or /sys is not mounted',
     });
   }
-  if (facts.readOnly) {
-    findings.push(
-      finding('TARGET_UNSUITABLE', path, `${path} is read-only`, {
-        hint: 'make it writable (lvchange --permission rw, or blockdev --setrw) or name another',
-      }),
-    );
-  }
-  const layer = lvmLayer(facts.dmUuid);
-  if (layer !== undefined) {
-    findings.push(
-      finding(
-        'TARGET_UNSUITABLE',
-        path,
-        `${path} is ${facts.name}, an internal part of a logical volume (${layer})`,
-        { hint: 'name the logical volume itself, as lvs lists it', overridable: true },
-      ),
-    );
-  }
-  const { sizeBytes } = facts;
+  const { sizeBytes } = device;
   const file = await loopBackingFile(id);
-  return { path, kind: 'block-device', sizeBytes, file, related: await relatedDevices(id) };
+  return { path, kind: 'block-device', sizeBytes, device, file, related: await relatedDevices(id) };
+}
+
+function findInternal({ path, device }: Subject): TargetFinding[] {
+  const layer = lvmLayer(device?.dmUuid);
+  if (layer === undefined) {
+    return [];
+  }
+  const message = `${path} is an internal part of a logical volume (its ${layer} layer)`;
+  const hint = 'name the logical volume itself, as lvs lists it';
+  return [finding('TARGET_UNSUITABLE', path, message, { hint, overridable: true })];
 }
 
 /**
@@ -179,44 +168,51 @@ export function lvmLayer(dmUuid: string | undefined): string | undefined {
   return dmUuid?.match(/^LVM-[A-Za-z0-9]{64}-(.+)$/)?.[1];
 }
 
-async function findSource(subject: Subject, source: string): Promise<TargetFinding[]> {
+async function findSources(subject: Subject, sources: readonly string[]): Promise<TargetFinding[]> {
+  const findings: TargetFinding[] = [];
+  for (const source of sources) {
+    const message = await sourceConflict(subject, source);
+    if (message !== undefined) {
+      const hint = 'name another device: writing there would destroy what is being read';
+      findings.push(finding('TARGET_UNSUITABLE', subject.path, message, { hint }));
+    }
+  }
+  return findings;
+}
+
+async function sourceConflict(subject: Subject, source: string): Promise<string | undefined> {
   const { path } = subject;
   // A source that cannot be looked at fails with its own message, where it is opened.
   const stats = await stat(source, { bigint: true }).catch(() => undefined);
   if (stats === undefined) {
-    return [];
+    return undefined;
   }
   const sourceId = stats.isBlockDevice() ? deviceId(stats.rdev) : undefined;
   const sourceFile = sourceId === undefined ? stats : await loopBackingFile(sourceId);
   const shared = subject.related.find((device) => device.id === sourceId);
-  let message: string | undefined;
   if (shared?.relation === 'self' || isSameFile(subject.file, sourceFile)) {
-    message = path === source ? `${path} is the source` : `${path} is the source, ${source}`;
-  } else if (shared?.relation === 'holder') {
-    message = `${path} carries the source, ${source}`;
-  } else if (shared !== undefined) {
-    message = `${path} shares its bytes with the source, ${source}`;
+    return path === source ? `${path} is the source` : `${path} is the source, ${source}`;
   }
-  if (message === undefined) {
-    return [];
+  if (shared?.relation === 'holder') {
+    return `${path} carries the source, ${source}`;
   }
-  const hint = 'name another device: writing there would destroy what is being read';
-  return [finding('TARGET_UNSUITABLE', path, message, { hint })];
+  return shared && `${path} shares its bytes with the source, ${source}`;
 }
 
-/** Asks as the calling user: permissions, read-only file systems, immutable files. */
-async function findReadOnly({ path }: Subject): Promise<TargetFinding[]> {
+async function findReadOnly({ path, device }: Subject): Promise<TargetFinding[]> {
+  if (device?.readOnly) {
+    const hint = 'make it writable (lvchange --permission rw, or blockdev --setrw) or name another';
+    return [finding('TARGET_UNSUITABLE', path, `${path} is read-only`, { hint })];
+  }
   try {
+    // Asked as the calling user: permissions, read-only file systems, immutable files.
     await access(path, constants.R_OK | constants.W_OK);
     return [];
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    return [
-      finding('TARGET_UNSUITABLE', path, `${path} cannot be read and written: ${errno}`, {
-        errno,
-        hint: 'run lvmsync as a user who may (root for block devices), or name another target',
-      }),
-    ];
+    const message = `${path} cannot be read and written: ${errno}`;
+    const hint = 'run lvmsync as a user who may (root for block devices), or name another target';
+    return [finding('TARGET_UNSUITABLE', path, message, { errno, hint })];
   }
 }
 
@@ -292,11 +288,13 @@ function findHolders({ path, related }: Subject): TargetFinding[] {
   ];
 }
 
-function tooSmall({ path, sizeBytes }: Subject, needBytes: number): TargetFinding {
+function findTooSmall({ path, sizeBytes }: Subject, needBytes: number): TargetFinding[] {
+  if (sizeBytes >= needBytes) {
+    return [];
+  }
   const message = `${path} is too small: it holds ${sizeBytes} bytes, ${needBytes} are needed`;
-  return finding('TARGET_TOO_SMALL', path, message, {
-    hint: 'extend it to at least the size of the source (lvextend), or name a larger one',
-  });
+  const hint = 'extend it to at least the size of the source (lvextend), or name a larger one';
+  return [finding('TARGET_TOO_SMALL', path, message, { hint })];
 }
 
 function isSameFile(one: BigIntStats | undefined, other: BigIntStats | undefined): boolean {
