@@ -2,8 +2,8 @@
 import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
-import { readExceptions, readStoreState } from '../lvm/exception-store.js';
 import { checkDataSource } from '../lvm/data-source.js';
+import { readExceptions, readStoreState } from '../lvm/exception-store.js';
 import { readSnapshotStatus } from '../lvm/snapshot-status.js';
 import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js';
 
