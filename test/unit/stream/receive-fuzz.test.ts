@@ -146,6 +146,16 @@ const MUTATIONS: Record<string, Mutation> = {
   },
 };
 
+/** More than the receiver holds in one buffer, so that it comes in several batches. */
+function addManyRecords(random: Random, records: Buffer[], targetBytes: number): void {
+  for (let bytes = 0; bytes < 1.2 * 2 ** 20; ) {
+    const offset = random.below(targetBytes);
+    const length = Math.min(random.below(8192), targetBytes - offset);
+    records.push(record(offset, length, randomBytes(random, length)));
+    bytes += length + 12;
+  }
+}
+
 const DAMAGE: Record<string, (random: Random, stream: Buffer) => Buffer> = {
   none: (_, stream) => stream,
   cut: (random, stream) => stream.subarray(0, random.below(stream.length + 1)),
@@ -228,6 +238,9 @@ async function runOnce(seed: number, engine: Engine): Promise<string> {
   const targetBytes = random.pick([8192, 32768, 50_001, 12_289]);
   const base = randomBytes(random, targetBytes);
   const records = randomRecords(random, targetBytes);
+  if (random.chance(0.01)) {
+    addManyRecords(random, records, targetBytes);
+  }
   if (random.chance(0.7)) {
     MUTATIONS[random.pick(Object.keys(MUTATIONS))]!(random, records, targetBytes);
   }
