@@ -8,7 +8,7 @@ export type { Batch } from './block/batch.js';
 export type { BlockFile, Engine, OpenOptions } from './block/engine.js';
 export { type EngineChoice, type LoadedEngine, loadEngine } from './block/engines.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
-export type { Extents, ExtentSource } from './extents/extents.js';
+export type { ExtentSource, Extents } from './extents/extents.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
 export { type ApplyOptions, applyStream } from './receive/apply.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';

@@ -1,8 +1,8 @@
 import { createWriteStream } from 'node:fs';
 import {
   applyStream,
-  type Channel,
   type ChangeSource,
+  type Channel,
   deliver,
   type Engine,
   loadEngine,
@@ -11,10 +11,10 @@ import {
   openStoreSource,
   parseDestination,
   rshTransport,
+  type SendReport,
   send,
   sshHostArgument,
   sshTransport,
-  type SendReport,
   type Transport,
 } from '../index.js';
 import { type Job, usageError } from './job.js';

@@ -41,13 +41,21 @@ export function parseHandshake(bytes: Buffer): Handshake | undefined {
       { hint: 'write it again with this lvmsync, or with a classic lvmsync that speaks PROTO[3]' },
     );
   }
-  throw new LvmsyncError('STREAM_UNKNOWN', `the stream is PROTO[${version}], which this lvmsync does not know`, {
-    hint: 'use the same version of lvmsync on both ends',
-  });
+  throw new LvmsyncError(
+    'STREAM_UNKNOWN',
+    `the stream is PROTO[${version}], which this lvmsync does not know`,
+    {
+      hint: 'use the same version of lvmsync on both ends',
+    },
+  );
 }
 
 function notAStream(): LvmsyncError {
-  return new LvmsyncError('STREAM_UNKNOWN', 'not an lvmsync stream: it does not start with "lvmsync PROTO["', {
-    hint: 'check that the input is a stream or a snapback, and that nothing else prints to it',
-  });
+  return new LvmsyncError(
+    'STREAM_UNKNOWN',
+    'not an lvmsync stream: it does not start with "lvmsync PROTO["',
+    {
+      hint: 'check that the input is a stream or a snapback, and that nothing else prints to it',
+    },
+  );
 }
