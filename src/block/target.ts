@@ -29,9 +29,9 @@ export interface Target {
 
 export interface TargetNeeds {
   /** What the target has to hold, where that is known; a larger target is fine. */
-  needBytes?: number;
+  needBytes?: number | undefined;
   /** What is read in the same run on the same machine: snapshot, origin, store, data source. */
-  sourcePaths?: readonly string[];
+  sourcePaths?: readonly string[] | undefined;
 }
 
 /** What is common to the checks below. */

@@ -44,7 +44,9 @@ export function createProgram(): Command {
     )
     .addOption(new Option('-e, --rsh <command>', 'reach the host with this command, as rsync does'))
     .addOption(new Option('--remote-command <command>', 'how to run lvmsync on the host'))
-    .addOption(new Option('--ssh-config <file>', 'read this instead of the usual ssh configuration'))
+    .addOption(
+      new Option('--ssh-config <file>', 'read this instead of the usual ssh configuration'),
+    )
     .addOption(
       new Option('--engine <engine>', 'what does the block I/O')
         .choices(['auto', 'native', 'js'])

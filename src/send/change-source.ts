@@ -2,9 +2,9 @@
 import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
-import { readExceptions, readStoreState } from '../lvm/exception-store.js';
 import { checkDataSource } from '../lvm/data-source.js';
-import { readSnapshotStatus } from '../lvm/snapshot-status.js';
+import { readExceptions, readStoreState } from '../lvm/exception-store.js';
+import { readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
 import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js';
 
 export interface ChangeSource {
@@ -65,7 +65,7 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
   const { dataPath, force, engine } = options;
   const snapshot = await findThickSnapshot(options.name);
   if (dataPath !== undefined && !force) await checkDataSource(snapshot, dataPath);
-  await assertActive(snapshot);
+  const status = await assertActive(snapshot);
   const source = await openSource({
     storePath: snapshot.storePath,
     dataPath: dataPath ?? snapshot.originPath,
@@ -73,6 +73,7 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
     description: snapshot.snapshotPath,
     // A later snapshot does not change any more, however much the origin does.
     originIsLive: dataPath === undefined,
+    statusCount: status.exceptionCount,
     paths: [snapshot.snapshotPath, snapshot.originPath],
   });
   return {
@@ -88,6 +89,8 @@ interface SourceOptions extends StoreOptions {
   description: string;
   /** Whether a change to the origin is a change to the data that is sent. */
   originIsLive: boolean;
+  /** How many exceptions device-mapper counts, where it was asked. */
+  statusCount?: number;
   paths: string[];
 }
 
@@ -102,7 +105,11 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
   try {
     // Writes that wait in the page cache make exceptions only when they reach the device.
     await data.flush();
-    const extents = await readExceptions(store, { originBytes: data.sizeBytes, engine });
+    const extents = await readExceptions(store, {
+      originBytes: data.sizeBytes,
+      engine,
+      exceptionCount: options.statusCount,
+    });
     const { exceptionCount, chunkBytes } = extents;
     return {
       description,
@@ -113,7 +120,7 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
       chunkBytes,
       paths: [...options.paths, storePath, dataPath],
       async recheck() {
-        const state = await readStoreState(store, { engine });
+        const state = await readStoreState(store, { engine, exceptionCount });
         if (!state.valid) throw filledUp(description);
         if (originIsLive && state.exceptionCount !== exceptionCount) {
           throw new LvmsyncError(
@@ -134,9 +141,9 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
   }
 }
 
-async function assertActive(snapshot: ThickSnapshot): Promise<void> {
+async function assertActive(snapshot: ThickSnapshot): Promise<SnapshotStatus> {
   const status = await readSnapshotStatus(snapshot);
-  if (status.state === 'active') return;
+  if (status.state === 'active') return status;
   throw filledUp(snapshot.snapshotPath);
 }
 

@@ -6,7 +6,7 @@ import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
 import { PROTO3_HEADER_BYTES, writeProto3Header } from '../stream/proto3.js';
-import { createPacker, packBufferBytes, type Packing } from './pack.js';
+import { createPacker, type Packing, packBufferBytes } from './pack.js';
 
 /** Longest record sent, and so the longest request to the device. */
 const MAX_RECORD_BYTES = 1 << 20;

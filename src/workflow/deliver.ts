@@ -1,7 +1,7 @@
+import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import type { ChangeSource } from '../send/change-source.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
-import type { Engine } from '../block/engine.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
 import { explainEnd } from '../transport/remote-exit.js';
 
