@@ -55,6 +55,8 @@ export const ERROR_EXIT_CODES = {
   STREAM_UNKNOWN: EXIT.integrity,
   STREAM_TRUNCATED: EXIT.integrity,
   STREAM_DAMAGED: EXIT.integrity,
+  RECEIPT_WRONG: EXIT.integrity,
+  BASE_MISMATCH: EXIT.refused,
 
   // The way there
   CONNECT_FAILED: EXIT.transport,
@@ -62,6 +64,7 @@ export const ERROR_EXIT_CODES = {
   AUTHENTICATION_FAILED: EXIT.transport,
   TRANSPORT_UNSUPPORTED: EXIT.transport,
   CONNECTION_LOST: EXIT.transport,
+  PEER_STALLED: EXIT.transport,
   REMOTE_NOT_STARTED: EXIT.remote,
   REMOTE_FAILED: EXIT.remote,
 

@@ -8,6 +8,13 @@ export interface Engine {
   readonly name: 'native' | 'js';
   /** Page-aligned memory, zeroed. */
   allocate(bytes: number): Buffer;
+  /** The CRC-32C of `bytes`, going on from `seed`, the CRC of what came before them. */
+  crc32c(bytes: Buffer, seed?: number): Promise<number>;
+  /**
+   * Which blocks of `blockBytes` in `bytes` are all zeroes: for each block 1 or 0. The last block
+   * may be shorter.
+   */
+  findZeroBlocks(bytes: Buffer, blockBytes: number): Promise<Uint8Array>;
   /**
    * Opens a block device or a regular file with O_DIRECT (buffered where a file system has no
    * O_DIRECT). Never creates, never truncates.

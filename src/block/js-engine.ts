@@ -1,5 +1,6 @@
 import { close, constants, fstat, open, stat } from 'node:fs';
 import { promisify } from 'node:util';
+import { crc32c } from '../checksum/crc32c.js';
 import { LvmsyncError } from '../errors.js';
 import { createBlockFile } from './block-file.js';
 import { createBufferPool } from './buffer-pool.js';
@@ -10,6 +11,7 @@ import { createJsFile } from './js-file.js';
 import { readGeometry } from './js-geometry.js';
 import { allocatePages, pageSize } from './page-memory.js';
 import { MAX_REQUEST_BYTES } from './requests.js';
+import { findZeroBlocks } from './zero-blocks.js';
 
 const BOUNCE_BUFFERS = 16;
 
@@ -60,7 +62,13 @@ export function createJsEngine(): Engine {
     }
   }
 
-  return { name: 'js', allocate, open: openBlockFile };
+  return {
+    name: 'js',
+    allocate,
+    crc32c: async (bytes, seed) => crc32c(bytes, seed),
+    findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
+    open: openBlockFile,
+  };
 }
 
 /** Opens with O_DIRECT, or buffered where the file system refuses that (EINVAL, open(2)). */

@@ -1,11 +1,13 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { markAsUntransferable } from 'node:worker_threads';
+import { crc32c } from '../checksum/crc32c.js';
 import type { Batch } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { errnoName } from './errno.js';
 import { type IoFailure, openError } from './io-errors.js';
+import { findZeroBlocks } from './zero-blocks.js';
 
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
 interface Addon {
@@ -50,6 +52,8 @@ export function createNativeEngine(): Engine {
       markAsUntransferable(memory); // the addon may be writing to it
       return Buffer.from(memory);
     },
+    crc32c: async (bytes, seed) => crc32c(bytes, seed),
+    findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
     open: (path, options) => openNative(addon, path, options),
   };
 }

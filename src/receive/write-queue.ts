@@ -17,7 +17,15 @@ export interface WriteQueue {
   drain(): Promise<void>;
 }
 
-export function createWriteQueue(target: BlockFile): WriteQueue {
+export interface WriteQueueOptions {
+  /** The stream promises that no two records overlap, so that any order will do. */
+  anyOrder?: boolean;
+}
+
+export function createWriteQueue(
+  target: BlockFile,
+  { anyOrder = false }: WriteQueueOptions = {},
+): WriteQueue {
   const inFlight = new Set<Promise<void>>();
   let highestEnd = 0; // of everything in flight
   let failure: { error: unknown } | undefined;
@@ -54,6 +62,7 @@ export function createWriteQueue(target: BlockFile): WriteQueue {
 
   async function start(batch: Batch): Promise<{ finished: Promise<void> }> {
     if (failure !== undefined) throw failure.error;
+    if (anyOrder) return track(target.write(batch));
     const order = orderOf(batch);
     if (order !== 'ascending' || batch.offsets[0]! < highestEnd) await drain();
     for (let i = 0; i < batch.count; i++) highestEnd = Math.max(highestEnd, endOf(batch, i));

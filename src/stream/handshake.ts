@@ -3,11 +3,14 @@ import { LvmsyncError } from '../errors.js';
 /** The first line of a classic stream or snapback: 17 bytes. */
 export const PROTO3_HANDSHAKE = 'lvmsync PROTO[3]\n';
 
+/** The first line of both directions of our own protocol: 17 bytes. */
+export const PROTO4_HANDSHAKE = 'lvmsync PROTO[4]\n';
+
 /** A handshake line is refused once it is longer than this, so a hostile peer costs nothing. */
 export const MAX_HANDSHAKE_BYTES = 64;
 
 export interface Handshake {
-  protocol: 3;
+  protocol: 3 | 4;
   /** How many bytes the line took, line end included. */
   lineBytes: number;
 }
@@ -28,7 +31,9 @@ export function parseHandshake(bytes: Buffer): Handshake | undefined {
   const label = /^lvmsync PROTO\[(\d{1,3})\](.*)$/.exec(line);
   if (label === null) throw notAStream();
   const [, version, rest] = label;
-  if (version === '3' && rest === '') return { protocol: 3, lineBytes: lineEnd + 1 };
+  if ((version === '3' || version === '4') && rest === '') {
+    return { protocol: version === '3' ? 3 : 4, lineBytes: lineEnd + 1 };
+  }
   if (rest !== '') {
     throw new LvmsyncError('STREAM_UNKNOWN', `PROTO[${version}] stream with an unknown extension`, {
       hint: 'the sender is newer than this lvmsync or is not lvmsync; use the same version on both ends',

@@ -1,0 +1,119 @@
+/** Applies PROTO[4] data records to a target, in any order and several at a time. */
+import { addPiece, type Batch, createBatch } from '../block/batch.js';
+import { createBufferPool } from '../block/buffer-pool.js';
+import type { BlockFile, Engine } from '../block/engine.js';
+import { createTransferDigest } from '../stream/digest.js';
+import type { Totals } from '../stream/messages.js';
+import {
+  damaged,
+  ENCODING,
+  MAX_PAYLOAD_BYTES,
+  MAX_RECORD_EXTENTS,
+  RECORD,
+  type RecordHeader,
+  readTable,
+  RECORD_HEADER_BYTES,
+} from '../stream/proto4.js';
+import { zstdDecompress } from '../stream/zstd.js';
+import type { RecordReader } from '../transport/record-reader.js';
+import type { Snapback } from './snapback.js';
+import { createWriteQueue } from './write-queue.js';
+
+/** Where payloads lie in their buffers: O_DIRECT writes them from there without a copy. */
+export const PAYLOAD_POSITION = 4096;
+const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
+const BUFFER_COUNT = 8;
+
+export interface RecordApplier {
+  /** Reads the body of a DATA, ZERO or DISCARD record and starts writing it. */
+  apply(header: RecordHeader, reader: RecordReader): Promise<void>;
+  /** Waits for all writes, and flushes. */
+  finish(): Promise<void>;
+  /** Waits for all writes, whatever became of them. */
+  settle(): Promise<void>;
+  /** Of everything applied so far. */
+  totals(): Totals;
+}
+
+export interface ApplierOptions {
+  target: BlockFile;
+  engine: Engine;
+  snapback?: Snapback | undefined;
+}
+
+/** @throws LvmsyncError from `apply`: STREAM_DAMAGED, PAST_END, and what engine and snapback throw */
+export function createRecordApplier(options: ApplierOptions): RecordApplier {
+  const { target, engine, snapback } = options;
+  const pool = createBufferPool(engine, { bufferBytes: BUFFER_BYTES, count: BUFFER_COUNT });
+  const queue = createWriteQueue(target, { anyOrder: true });
+  const digest = createTransferDigest();
+  let records = 0;
+  let dataBytes = 0;
+  let zeroes: Buffer | undefined;
+
+  async function apply(header: RecordHeader, reader: RecordReader): Promise<void> {
+    const buffer = await pool.acquire();
+    const writes: Promise<void>[] = [];
+    try {
+      const { prologue, payload } = await reader.readBody(buffer, PAYLOAD_POSITION);
+      const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
+      const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, batch);
+      if (header.decodedBytes !== (header.type === RECORD.data ? totalBytes : 0)) {
+        throw damaged('the extents and the payload of a record disagree');
+      }
+      digest.add(prologue);
+      records++;
+      dataBytes += totalBytes;
+      if (header.type === RECORD.discard) return;
+      await snapback?.protect(batch);
+      if (header.type === RECORD.zero) {
+        for (const part of zeroBatches(batch)) writes.push((await queue.start(part)).finished);
+        return;
+      }
+      if (header.encoding === ENCODING.zstd) {
+        const decoded = await zstdDecompress(payload, header.decodedBytes);
+        decoded.copy(buffer, PAYLOAD_POSITION);
+      }
+      placePieces(batch);
+      writes.push((await queue.start(batch)).finished);
+    } finally {
+      void Promise.allSettled(writes).then(() => pool.release(buffer));
+    }
+  }
+
+  /** The extents as pieces of the same buffer of zeroes, cut where they are longer than it. */
+  function* zeroBatches(extents: Batch): Generator<Batch> {
+    zeroes ??= engine.allocate(MAX_PAYLOAD_BYTES);
+    let batch = createBatch(zeroes, MAX_RECORD_EXTENTS);
+    for (let i = 0; i < extents.count; i++) {
+      const end = extents.offsets[i]! + extents.lengths[i]!;
+      for (let offset = extents.offsets[i]!; offset < end; offset += MAX_PAYLOAD_BYTES) {
+        if (batch.count === MAX_RECORD_EXTENTS) {
+          yield batch;
+          batch = createBatch(zeroes, MAX_RECORD_EXTENTS);
+        }
+        addPiece(batch, offset, Math.min(MAX_PAYLOAD_BYTES, end - offset), 0);
+      }
+    }
+    yield batch;
+  }
+
+  return {
+    apply,
+    async finish() {
+      await queue.drain();
+      await target.flush();
+    },
+    settle: () => queue.drain().catch(() => undefined),
+    totals: () => ({ records, dataBytes, digest: digest.hex() }),
+  };
+}
+
+/** The extents lie one after the other in the payload. */
+function placePieces(batch: Batch): void {
+  let position = PAYLOAD_POSITION;
+  for (let i = 0; i < batch.count; i++) {
+    batch.positions[i] = position;
+    position += batch.lengths[i]!;
+  }
+}

@@ -1,0 +1,151 @@
+/** The receiver's half of a PROTO[4] transfer, as docs/protocol.md has it. */
+import type { BlockFile, Engine } from '../block/engine.js';
+import { LvmsyncError } from '../errors.js';
+import type { ByteSource } from '../stream/bytes.js';
+import { encodeMessage } from '../stream/message-encoder.js';
+import {
+  parseRefusal,
+  parseSenderHello,
+  parseTotals,
+  type ReceiverHello,
+  refusalOf,
+  type SenderHello,
+  type Totals,
+} from '../stream/messages.js';
+import { damaged, MAX_JSON_BYTES, RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
+import { zstdAvailable } from '../stream/zstd.js';
+import { createRecordReader, type RecordReader, truncated } from '../transport/record-reader.js';
+import type { StreamWriter } from '../transport/stream-writer.js';
+import { createChecker } from './checker.js';
+import { createRecordApplier, type RecordApplier } from './record-applier.js';
+import type { Snapback } from './snapback.js';
+
+export interface TransferOptions {
+  /** From behind the label on. */
+  source: ByteSource;
+  /** Where the answers go; none when the stream comes from a file. */
+  answers?: StreamWriter | undefined;
+  target: BlockFile;
+  engine: Engine;
+  snapback?: Snapback | undefined;
+}
+
+/** What is said of the receiving end before anything has come from the sender. */
+export function receiverHello(version: string, target: BlockFile): ReceiverHello {
+  return {
+    version,
+    capabilities: zstdAvailable ? ['zstd'] : [],
+    target: { sizeBytes: target.sizeBytes, kind: target.kind },
+  };
+}
+
+/**
+ * Applies a transfer, flushes the target and sends the receipt.
+ *
+ * @throws LvmsyncError STREAM_TRUNCATED, STREAM_DAMAGED, STREAM_UNKNOWN, PAST_END,
+ *   TARGET_TOO_SMALL (nothing written), what the sender refused with, and what engine and snapback
+ *   throw; the sender is told
+ */
+export async function receiveTransfer(options: TransferOptions): Promise<Totals> {
+  const { source, answers, target, engine, snapback } = options;
+  const reader = createRecordReader(source, engine);
+  const applier = createRecordApplier({ target, engine, snapback });
+  try {
+    checkSize(await readHello(reader), target);
+    await answers?.write(encodeMessage(RECORD.accept, {}));
+    const sent = await applyRecords(reader, applier, options);
+    const totals = applier.totals();
+    if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
+    await applier.finish();
+    await answers?.write(encodeMessage(RECORD.receipt, { ...totals, flushed: true }));
+    await answers?.finish();
+    return totals;
+  } finally {
+    await applier.settle();
+  }
+}
+
+/** Tells the sender why nothing more will come. Never throws: the error itself matters more. */
+export async function sendRefusal(answers: StreamWriter, error: unknown): Promise<void> {
+  await answers
+    .write(encodeMessage(RECORD.refuse, refusalOf(error)))
+    .then(() => answers.finish())
+    .catch(() => undefined);
+}
+
+async function readHello(reader: RecordReader): Promise<SenderHello> {
+  const header = await reader.nextHeader();
+  if (header === undefined) throw truncated('before the sender said who it is');
+  if (header.type !== RECORD.hello && header.type !== RECORD.refuse) {
+    throw damaged('the stream does not begin with a hello');
+  }
+  const payload = await readMessage(reader);
+  if (header.type === RECORD.refuse) throw parseRefusal(payload, 'the sender');
+  return parseSenderHello(payload);
+}
+
+async function readMessage(reader: RecordReader): Promise<Buffer> {
+  const { payload } = await reader.readBody(
+    Buffer.alloc(RECORD_HEADER_BYTES + MAX_JSON_BYTES),
+    RECORD_HEADER_BYTES,
+  );
+  return payload;
+}
+
+function checkSize({ source }: SenderHello, target: BlockFile): void {
+  if (source.sizeBytes <= target.sizeBytes) return;
+  throw new LvmsyncError(
+    'TARGET_TOO_SMALL',
+    `${target.path} has ${target.sizeBytes} bytes, but the source has ${source.sizeBytes}`,
+    { path: target.path, hint: 'enlarge it (lvextend) or name a larger target' },
+  );
+}
+
+/** Everything between the hello and the END record, whose totals are returned. */
+async function applyRecords(
+  reader: RecordReader,
+  applier: RecordApplier,
+  { answers, target, engine }: TransferOptions,
+): Promise<Totals> {
+  const checker = createChecker(target, engine);
+  for (;;) {
+    const header = await reader.nextHeader();
+    switch (header?.type) {
+      case undefined:
+        throw truncated('before its end record');
+      case RECORD.data:
+      case RECORD.zero:
+      case RECORD.discard:
+        await applier.apply(header, reader);
+        break;
+      case RECORD.check: {
+        const answer = await checker.check(header, reader);
+        await answers?.write(answer);
+        break;
+      }
+      case RECORD.alive:
+        await readMessage(reader);
+        break;
+      case RECORD.end:
+        return parseTotals(await readMessage(reader));
+      case RECORD.refuse:
+        throw parseRefusal(await readMessage(reader), 'the sender');
+      default:
+        throw damaged(`a sender does not send records of type ${header.type}`);
+    }
+  }
+}
+
+export function sameTotals(a: Totals, b: Totals): boolean {
+  return a.records === b.records && a.dataBytes === b.dataBytes && a.digest === b.digest;
+}
+
+function incomplete(sent: Totals, received: Totals): LvmsyncError {
+  const what =
+    sent.records === received.records
+      ? 'the digests differ'
+      : `${sent.records} records were sent, ${received.records} arrived`;
+  return new LvmsyncError('STREAM_DAMAGED', `the stream is not what was sent: ${what}`, {
+    hint: 'the target is incomplete; run the same command again',
+  });
+}

@@ -1,0 +1,28 @@
+import type { Batch } from '../block/batch.js';
+import type { BlockFile } from '../block/engine.js';
+
+/** Longest record sent, and so the longest request to the device. */
+export const MAX_RECORD_BYTES = 1 << 20;
+/** Most pieces in one buffer: a mebibyte of 4 KiB chunks. */
+export const BATCH_PIECES = MAX_RECORD_BYTES / 4096;
+
+/** What a buffer became: the bytes to send, in order, and what they carry. */
+export interface Sealed {
+  bytes: Buffer[];
+  recordCount: number;
+  /** Sum of the lengths of the records' extents. */
+  dataBytes: number;
+}
+
+/** Turns extents into records of one protocol, a buffer at a time. */
+export interface Encoder {
+  /** How large a buffer has to be. */
+  readonly bufferBytes: number;
+  /** Lays out the next pieces in the batch's buffer; false when none are left. */
+  layOut(batch: Batch): boolean;
+  /** Makes records of a batch whose pieces `source` has been read into. */
+  seal(batch: Batch): Promise<Sealed>;
+}
+
+/** For the benefit of those who only read. */
+export type Source = Pick<BlockFile, 'read'>;

@@ -1,0 +1,184 @@
+import { addPiece, type Batch } from '../block/batch.js';
+import type { Engine } from '../block/engine.js';
+import type { ExtentSource } from '../extents/extents.js';
+import { createPieceCursor } from '../extents/piece-cursor.js';
+import type { TransferDigest } from '../stream/digest.js';
+import {
+  ENCODING,
+  fitsTable,
+  MAX_PAYLOAD_BYTES,
+  MAX_RECORD_EXTENTS,
+  RECORD,
+  RECORD_HEADER_BYTES,
+  type TableExtents,
+  TABLE_ENTRY_BYTES,
+  writeRecordHeader,
+  writeTable,
+} from '../stream/proto4.js';
+import { encodeTableRecord } from '../stream/table-record.js';
+import type { Encoder, Sealed } from './encoder.js';
+
+/** Where the payload starts: header and table end there, and O_DIRECT likes it. */
+const PAYLOAD_POSITION = 4096;
+/** What is looked at for zeroes, and the unit in which they are left out. */
+const ZERO_BLOCK_BYTES = 4096;
+/** A compressed payload is sent when it saves at least this part. */
+const WORTHWHILE = 15 / 16;
+
+/** Compresses a payload off the main thread. */
+export type Compress = (payload: Buffer) => Promise<Buffer>;
+
+export interface Proto4EncoderOptions {
+  extents: ExtentSource;
+  engine: Pick<Engine, 'crc32c' | 'findZeroBlocks'>;
+  /** Every record is added to it. */
+  digest: TransferDigest;
+  compress?: Compress | undefined;
+}
+
+/**
+ * PROTO[4] records of all extents, ascending: the bytes of up to 256 pieces side by side behind
+ * one header and one table. Blocks of zeroes become ZERO records.
+ */
+export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
+  const { extents, engine, digest, compress } = options;
+  const pieces = createPieceCursor(extents);
+  let more = pieces.take(MAX_PAYLOAD_BYTES);
+
+  function layOut(batch: Batch): boolean {
+    let end = PAYLOAD_POSITION;
+    let previousEnd = pieces.offset;
+    while (more && batch.count < MAX_RECORD_EXTENTS && fitsTable(previousEnd, pieces.offset)) {
+      if (end + pieces.length > PAYLOAD_POSITION + MAX_PAYLOAD_BYTES) break;
+      addPiece(batch, pieces.offset, pieces.length, end);
+      end += pieces.length;
+      previousEnd = pieces.offset + pieces.length;
+      more = pieces.take(MAX_PAYLOAD_BYTES);
+    }
+    return batch.count > 0;
+  }
+
+  async function seal(batch: Batch): Promise<Sealed> {
+    const { data, zeroes } = await separateZeroes(batch);
+    const sealed: Sealed = { bytes: [], recordCount: 0, dataBytes: 0 };
+    if (zeroes.count > 0) {
+      add(sealed, zeroes, [encodeTableRecord(RECORD.zero, zeroes)]);
+    }
+    if (data.count > 0) {
+      add(sealed, data, await dataRecord(batch.buffer, data));
+    }
+    return sealed;
+  }
+
+  function add(sealed: Sealed, table: TableExtents, record: Buffer[]): void {
+    const prologueBytes = RECORD_HEADER_BYTES + table.count * TABLE_ENTRY_BYTES;
+    digest.add(record[0]!.subarray(0, prologueBytes));
+    sealed.bytes.push(...record);
+    sealed.recordCount++;
+    sealed.dataBytes += sumOf(table);
+  }
+
+  /** Moves the data to the front of the payload, in place, and lists both kinds of ranges. */
+  async function separateZeroes(
+    batch: Batch,
+  ): Promise<{ data: TableExtents; zeroes: TableExtents }> {
+    const data = emptyTable();
+    const zeroes = emptyTable();
+    const last = batch.count - 1;
+    const payloadEnd = batch.positions[last]! + batch.lengths[last]!;
+    const payload = batch.buffer.subarray(PAYLOAD_POSITION, payloadEnd);
+    const isZero = areBlocks(batch)
+      ? await engine.findZeroBlocks(payload, ZERO_BLOCK_BYTES)
+      : undefined;
+    if (isZero === undefined || !isZero.includes(1)) {
+      for (let i = 0; i < batch.count; i++) append(data, batch.offsets[i]!, batch.lengths[i]!);
+      return { data, zeroes };
+    }
+    let dataEnd = PAYLOAD_POSITION;
+    for (let i = 0; i < batch.count; i++) {
+      const position = batch.positions[i]!;
+      for (let done = 0; done < batch.lengths[i]!; done += ZERO_BLOCK_BYTES) {
+        const length = Math.min(ZERO_BLOCK_BYTES, batch.lengths[i]! - done);
+        const offset = batch.offsets[i]! + done;
+        const from = position + done;
+        if (isZero[(from - PAYLOAD_POSITION) / ZERO_BLOCK_BYTES] === 1) {
+          append(zeroes, offset, length);
+        } else {
+          if (from !== dataEnd) batch.buffer.copyWithin(dataEnd, from, from + length);
+          dataEnd += length;
+          append(data, offset, length);
+        }
+      }
+    }
+    return { data, zeroes };
+  }
+
+  async function dataRecord(buffer: Buffer, data: TableExtents): Promise<Buffer[]> {
+    const tablePosition = PAYLOAD_POSITION - data.count * TABLE_ENTRY_BYTES;
+    const start = tablePosition - RECORD_HEADER_BYTES;
+    const decodedBytes = sumOf(data);
+    const end = PAYLOAD_POSITION + decodedBytes;
+    const packed = await tryCompress(buffer.subarray(PAYLOAD_POSITION, end));
+    writeTable(buffer, tablePosition, data);
+    const bodyCrc =
+      packed === undefined
+        ? await engine.crc32c(buffer.subarray(tablePosition, end))
+        : await engine.crc32c(
+            packed,
+            await engine.crc32c(buffer.subarray(tablePosition, PAYLOAD_POSITION)),
+          );
+    writeRecordHeader(buffer, start, {
+      type: RECORD.data,
+      encoding: packed === undefined ? ENCODING.plain : ENCODING.zstd,
+      extentCount: data.count,
+      payloadBytes: packed === undefined ? decodedBytes : packed.length,
+      offset: data.offsets[0]!,
+      decodedBytes,
+      bodyCrc,
+    });
+    if (packed === undefined) return [buffer.subarray(start, end)];
+    return [buffer.subarray(start, PAYLOAD_POSITION), packed];
+  }
+
+  async function tryCompress(payload: Buffer): Promise<Buffer | undefined> {
+    if (compress === undefined) return undefined;
+    const packed = await compress(payload);
+    return packed.length <= payload.length * WORTHWHILE ? packed : undefined;
+  }
+
+  return { bufferBytes: PAYLOAD_POSITION + MAX_PAYLOAD_BYTES, layOut, seal };
+}
+
+/** Whether every piece but the last is whole blocks, so that blocks of the payload are blocks. */
+function areBlocks({ count, lengths }: Batch): boolean {
+  for (let i = 0; i < count - 1; i++) {
+    if (lengths[i]! % ZERO_BLOCK_BYTES !== 0) return false;
+  }
+  return true;
+}
+
+function emptyTable(): TableExtents {
+  return {
+    count: 0,
+    offsets: new Float64Array(MAX_RECORD_EXTENTS),
+    lengths: new Uint32Array(MAX_RECORD_EXTENTS),
+  };
+}
+
+/** Adds a range after the last one, joining the two where they touch. */
+function append(table: TableExtents, offset: number, length: number): void {
+  const last = table.count - 1;
+  if (last >= 0 && table.offsets[last]! + table.lengths[last]! === offset) {
+    table.lengths[last]! += length;
+    return;
+  }
+  table.offsets[table.count] = offset;
+  table.lengths[table.count] = length;
+  table.count++;
+}
+
+function sumOf({ count, lengths }: TableExtents): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += lengths[i]!;
+  return sum;
+}

@@ -1,0 +1,54 @@
+import { type Batch, createBatch } from '../block/batch.js';
+import type { BufferPool } from '../block/buffer-pool.js';
+import { BATCH_PIECES, type Encoder, type Sealed, type Source } from './encoder.js';
+
+const READS_IN_FLIGHT = 4;
+
+/** A buffer whose records are ready; it goes back to the pool when they have been sent. */
+export interface ReadyBuffer {
+  buffer: Buffer;
+  sealed: Sealed;
+}
+
+/**
+ * Reads what the encoder lays out, several buffers ahead, and yields them sealed and in order.
+ *
+ * @throws what the source and the encoder throw
+ */
+export async function* readAhead(
+  encoder: Encoder,
+  source: Source,
+  pool: BufferPool,
+): AsyncGenerator<ReadyBuffer, void, void> {
+  const reads: Promise<ReadyBuffer>[] = [];
+
+  async function fill(batch: Batch): Promise<ReadyBuffer> {
+    await source.read(batch);
+    return { buffer: batch.buffer, sealed: await encoder.seal(batch) };
+  }
+
+  async function startRead(): Promise<boolean> {
+    const buffer = await pool.acquire();
+    const batch = createBatch(buffer, BATCH_PIECES);
+    if (!encoder.layOut(batch)) {
+      pool.release(buffer);
+      return false;
+    }
+    const read = fill(batch);
+    read.catch(() => undefined); // met when its turn comes
+    reads.push(read);
+    return true;
+  }
+
+  let more = true;
+  try {
+    for (;;) {
+      while (more && reads.length < READS_IN_FLIGHT) more = await startRead();
+      const next = reads.shift();
+      if (next === undefined) return;
+      yield await next;
+    }
+  } finally {
+    await Promise.allSettled(reads); // the engine still writes into their buffers
+  }
+}

@@ -1,0 +1,178 @@
+/** The JSON payloads of PROTO[4], as docs/protocol.md has them, checked where they come in. */
+import { ERROR_EXIT_CODES, type ErrorCode, LvmsyncError } from '../errors.js';
+import { damaged } from './proto4.js';
+
+export type Capability = 'zstd';
+
+export interface SenderHello {
+  version: string;
+  capabilities: Capability[];
+  source: {
+    sizeBytes: number;
+    chunkBytes: number;
+    /** Whatever tells this source from any other. */
+    id: string;
+    extents: { count: number; bytes: number };
+  };
+}
+
+export interface ReceiverHello {
+  version: string;
+  capabilities: Capability[];
+  target: { sizeBytes: number; kind: 'block-device' | 'file' };
+}
+
+export interface Accept {
+  /** Offset below which an earlier, interrupted transfer of the same source is durable. */
+  resume?: number;
+}
+
+export interface Refusal {
+  code: string;
+  message: string;
+  hint?: string;
+}
+
+/** What was transferred: END and RECEIPT. */
+export interface Totals {
+  records: number;
+  dataBytes: number;
+  /** 64 hexadecimal digits, as `TransferDigest` makes them. */
+  digest: string;
+}
+
+export interface Receipt extends Totals {
+  flushed: boolean;
+}
+
+export interface Durable {
+  records: number;
+  dataBytes: number;
+}
+
+type Fields = Record<string, unknown>;
+
+/** @throws LvmsyncError STREAM_DAMAGED, as all of the functions below */
+export function parseSenderHello(payload: Buffer): SenderHello {
+  const fields = parseObject(payload);
+  const source = object(fields, 'source');
+  const extents = object(source, 'extents');
+  return {
+    version: text(fields, 'version'),
+    capabilities: capabilities(fields),
+    source: {
+      sizeBytes: count(source, 'sizeBytes'),
+      chunkBytes: count(source, 'chunkBytes'),
+      id: text(source, 'id'),
+      extents: { count: count(extents, 'count'), bytes: count(extents, 'bytes') },
+    },
+  };
+}
+
+export function parseReceiverHello(payload: Buffer): ReceiverHello {
+  const fields = parseObject(payload);
+  const target = object(fields, 'target');
+  const kind = text(target, 'kind');
+  if (kind !== 'block-device' && kind !== 'file') throw malformed('kind');
+  return {
+    version: text(fields, 'version'),
+    capabilities: capabilities(fields),
+    target: { sizeBytes: count(target, 'sizeBytes'), kind },
+  };
+}
+
+export function parseAccept(payload: Buffer): Accept {
+  const fields = parseObject(payload);
+  return fields['resume'] === undefined ? {} : { resume: count(fields, 'resume') };
+}
+
+export function parseTotals(payload: Buffer): Totals {
+  return totals(parseObject(payload));
+}
+
+export function parseReceipt(payload: Buffer): Receipt {
+  const fields = parseObject(payload);
+  return { ...totals(fields), flushed: fields['flushed'] === true };
+}
+
+export function parseDurable(payload: Buffer): Durable {
+  const fields = parseObject(payload);
+  return { records: count(fields, 'records'), dataBytes: count(fields, 'dataBytes') };
+}
+
+/** The refusal as the error it was on the other side; `peer` says whose error it is. */
+export function parseRefusal(payload: Buffer, peer: string): LvmsyncError {
+  const fields = parseObject(payload);
+  const code = text(fields, 'code');
+  const message = `${peer}: ${printable(text(fields, 'message'))}`;
+  const hint = fields['hint'] === undefined ? undefined : printable(text(fields, 'hint'));
+  return new LvmsyncError(isErrorCode(code) ? code : 'REMOTE_FAILED', message, {
+    ...(hint !== undefined && { hint }),
+  });
+}
+
+export function refusalOf(error: unknown): Refusal {
+  if (!(error instanceof LvmsyncError)) {
+    return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+  }
+  const { code, message, hint } = error;
+  return { code, message, ...(hint !== undefined && { hint }) };
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_EXIT_CODES, code);
+}
+
+/** A peer's words without anything that could move the cursor of a terminal. */
+function printable(words: string): string {
+  return words.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ').slice(0, 2000);
+}
+
+function parseObject(payload: Buffer): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(payload.toString('utf8'));
+  } catch {
+    throw damaged('a record does not hold the JSON that it should');
+  }
+  if (!isFields(value)) throw damaged('a record does not hold the JSON object that it should');
+  return value;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function object(fields: Fields, name: string): Fields {
+  const value = fields[name];
+  if (!isFields(value)) throw malformed(name);
+  return value;
+}
+
+function text(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value !== 'string') throw malformed(name);
+  return value;
+}
+
+function count(fields: Fields, name: string): number {
+  const value = fields[name];
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw malformed(name);
+  return value;
+}
+
+function capabilities(fields: Fields): Capability[] {
+  const value = fields['capabilities'];
+  if (!Array.isArray(value)) throw malformed('capabilities');
+  return value.filter((capability) => capability === 'zstd');
+}
+
+function totals(fields: Fields): Totals {
+  const digest = text(fields, 'digest');
+  if (!/^[0-9a-f]{64}$/.test(digest)) throw malformed('digest');
+  return { records: count(fields, 'records'), dataBytes: count(fields, 'dataBytes'), digest };
+}
+
+function malformed(name: string): LvmsyncError {
+  return damaged(`a record has no proper "${name}"`);
+}

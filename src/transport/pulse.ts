@@ -1,0 +1,48 @@
+/** Both ends of a conversation notice when the other has stopped, however quietly. */
+import { LvmsyncError } from '../errors.js';
+import type { ByteSource } from '../stream/bytes.js';
+import { encodeMessage } from '../stream/message-encoder.js';
+import { RECORD } from '../stream/proto4.js';
+import type { StreamWriter } from './stream-writer.js';
+
+/**
+ * The source, but a `read` that waits longer than `timeoutMs` fails; 0 means for ever.
+ *
+ * @throws LvmsyncError PEER_STALLED from `read`
+ */
+export function withTimeout(source: ByteSource, timeoutMs: number): ByteSource {
+  if (timeoutMs === 0) return source;
+  return {
+    description: source.description,
+    read(into) {
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(stalled(source, timeoutMs)), timeoutMs);
+        source
+          .read(into)
+          .then(resolve, reject)
+          .finally(() => clearTimeout(timer));
+      });
+    },
+  };
+}
+
+/** Sends ALIVE whenever nothing else was sent for a third of the timeout. Returns what stops it. */
+export function keepAlive(writer: StreamWriter, timeoutMs: number): () => void {
+  if (timeoutMs === 0) return () => {};
+  const intervalMs = timeoutMs / 3;
+  const timer = setInterval(() => {
+    if (performance.now() - writer.lastWriteAt < intervalMs * 0.9) return;
+    // Its failure shows where the conversation writes or reads next.
+    writer.write(encodeMessage(RECORD.alive)).catch(() => {});
+  }, intervalMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+function stalled(source: ByteSource, timeoutMs: number): LvmsyncError {
+  return new LvmsyncError(
+    'PEER_STALLED',
+    `${source.description}: nothing came for ${timeoutMs / 1000} seconds`,
+    { hint: 'the other end or the network hangs; look there, or allow more with --timeout' },
+  );
+}

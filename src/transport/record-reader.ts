@@ -1,0 +1,94 @@
+import type { Engine } from '../block/engine.js';
+import { LvmsyncError } from '../errors.js';
+import type { ByteSource } from '../stream/bytes.js';
+import {
+  damaged,
+  isSkippable,
+  readRecordHeader,
+  RECORD_HEADER_BYTES,
+  type RecordHeader,
+  TABLE_ENTRY_BYTES,
+} from '../stream/proto4.js';
+
+/** Records of a PROTO[4] stream, each with its checksums proved. */
+export interface RecordReader {
+  /** The next record's header; undefined at an end between two records. */
+  nextHeader(): Promise<RecordHeader | undefined>;
+  /**
+   * Reads table and payload of the record whose header came last, so that the payload starts at
+   * `payloadPosition` of `into`, and the header and the table end there.
+   *
+   * @throws LvmsyncError STREAM_TRUNCATED, STREAM_DAMAGED
+   */
+  readBody(into: Buffer, payloadPosition: number): Promise<RecordBody>;
+}
+
+export interface RecordBody {
+  /** Header and table, one behind the other. */
+  prologue: Buffer;
+  /** As sent. */
+  payload: Buffer;
+}
+
+export function createRecordReader(
+  source: ByteSource,
+  engine: Pick<Engine, 'crc32c'>,
+): RecordReader {
+  const headerBytes = Buffer.alloc(RECORD_HEADER_BYTES);
+  let header: RecordHeader | undefined;
+  let recordCount = 0;
+
+  /** Fills all of `into`; false when the source ended before the first byte. */
+  async function fill(into: Buffer, what: string): Promise<boolean> {
+    for (let filled = 0; filled < into.length; ) {
+      const readBytes = await source.read(into.subarray(filled));
+      if (readBytes === 0) {
+        if (filled === 0 && what === 'header') return false;
+        throw truncated(`inside the ${what} of record ${recordCount}`);
+      }
+      filled += readBytes;
+    }
+    return true;
+  }
+
+  async function nextHeader(): Promise<RecordHeader | undefined> {
+    for (;;) {
+      if (!(await fill(headerBytes, 'header'))) return undefined;
+      header = readRecordHeader(headerBytes, 0);
+      if (!isSkippable(header.type)) return header;
+      await skipBody(header);
+    }
+  }
+
+  async function skipBody({ extentCount, payloadBytes }: RecordHeader): Promise<void> {
+    const prologueBytes = RECORD_HEADER_BYTES + extentCount * TABLE_ENTRY_BYTES;
+    await readBody(Buffer.alloc(prologueBytes + payloadBytes), prologueBytes);
+  }
+
+  async function readBody(into: Buffer, payloadPosition: number): Promise<RecordBody> {
+    if (header === undefined) throw new LvmsyncError('INTERNAL', 'no record is under way');
+    const tablePosition = payloadPosition - header.extentCount * TABLE_ENTRY_BYTES;
+    const start = tablePosition - RECORD_HEADER_BYTES;
+    const end = payloadPosition + header.payloadBytes;
+    headerBytes.copy(into, start);
+    const body = into.subarray(tablePosition, end);
+    if (body.length > 0) await fill(body, 'body');
+    if ((await engine.crc32c(body)) !== header.bodyCrc) {
+      throw damaged(`the checksum of record ${recordCount} is wrong`);
+    }
+    recordCount++;
+    header = undefined;
+    return {
+      prologue: into.subarray(start, payloadPosition),
+      payload: into.subarray(payloadPosition, end),
+    };
+  }
+
+  return { nextHeader, readBody };
+}
+
+export function truncated(where: string): LvmsyncError {
+  return new LvmsyncError('STREAM_TRUNCATED', `the stream ends ${where}`, {
+    hint: 'the sender or the way from it failed; run the same command again',
+  });
+}

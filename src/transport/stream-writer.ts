@@ -1,0 +1,78 @@
+import type { Writable } from 'node:stream';
+import { LvmsyncError } from '../errors.js';
+
+/** Back-pressure and failure of a Node stream as promises. */
+export interface StreamWriter {
+  /**
+   * Resolves when more may be written; `released` is called once, when `bytes` may be reused.
+   *
+   * @throws what the writer failed with
+   */
+  write(bytes: Buffer, released?: () => void): Promise<void>;
+  /** Waits until everything written has been taken. @throws what the writer failed with */
+  finish(): Promise<void>;
+  /** Makes every present and later call throw `error`, unless it has failed already. */
+  fail(error: LvmsyncError): void;
+  /** When bytes were last written, as `performance.now()` tells. */
+  readonly lastWriteAt: number;
+}
+
+export function createStreamWriter(output: Writable): StreamWriter {
+  const outstanding = new Set<() => void>();
+  const waiting = new Set<() => void>();
+  let failure: LvmsyncError | undefined;
+  let lastWriteAt = performance.now();
+
+  function wakeAll(): void {
+    for (const wake of waiting) wake();
+    waiting.clear();
+  }
+
+  function fail(error: LvmsyncError): void {
+    if (failure !== undefined) return;
+    failure = error;
+    // A stream that broke may never call back: nobody may wait for its buffers.
+    for (const released of outstanding) released();
+    outstanding.clear();
+    wakeAll();
+  }
+
+  function lost(cause: unknown): void {
+    fail(
+      new LvmsyncError('CONNECTION_LOST', 'the receiver stopped taking data', {
+        hint: 'see what the receiver said; the target is incomplete',
+        cause,
+      }),
+    );
+  }
+  output.on('error', lost);
+  output.on('close', () => lost(undefined));
+  output.on('drain', wakeAll);
+
+  async function until(condition: () => boolean): Promise<void> {
+    while (failure === undefined && !condition()) {
+      await new Promise<void>((resolve) => waiting.add(resolve));
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  return {
+    get lastWriteAt() {
+      return lastWriteAt;
+    },
+    async write(bytes, released) {
+      if (failure !== undefined) throw failure;
+      const release = () => released?.();
+      outstanding.add(release);
+      lastWriteAt = performance.now();
+      output.write(bytes, (error) => {
+        if (error) lost(error);
+        if (outstanding.delete(release)) release();
+        if (outstanding.size === 0) wakeAll();
+      });
+      await until(() => !output.writableNeedDrain);
+    },
+    finish: () => until(() => outstanding.size === 0),
+    fail,
+  };
+}
