@@ -161,7 +161,7 @@ test('when the far side takes a part and ends well then that is no success', asy
   const args = [...sourceArguments(256), '-e', `sh ${rsh}`, 'backup:/dev/null'];
   const { status, stderr } = await bench.lvmsync(args);
   assert.notEqual(status, 0);
-  assert.match(stderr, /^FATAL ERROR: /m);
+  assert.match(stderr, /^FATAL ERROR: the receiver stopped taking data/m);
   assert.doesNotMatch(stderr, /Transferred/);
 });
 
