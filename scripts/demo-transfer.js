@@ -172,6 +172,10 @@ async function demonstrate(place) {
   say('The two sides are identical.');
 }
 
+// Leave by way of exit, which takes the sshd and its files along.
+for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })) {
+  process.on(signal, () => process.exit(128 + number));
+}
 const [mode, ...args] = process.argv.slice(2);
 const place = await places[mode](...args);
 try {
