@@ -25,5 +25,7 @@ export { openFileSource, streamSource } from './transport/byte-source.js';
 export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
 export { localChannel } from './transport/local.js';
-export { rshTransport } from './transport/rsh.js';
+export { type RshOptions, rshTransport } from './transport/rsh.js';
+export { type SshOptions, sshTransport } from './transport/ssh2/transport.js';
+export { standardOutput } from './transport/standard-output.js';
 export { type DeliverOptions, deliver } from './workflow/deliver.js';

@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import {
   type ApplyOptions,
   applyStream,
@@ -8,6 +8,8 @@ import {
   streamSource,
 } from '../index.js';
 import { type Job, usageError } from './job.js';
+
+const STDIN_FD = 0;
 
 /** `lvmsync --apply FILE TARGET`: the receiving half. */
 export async function runApply(job: Job): Promise<void> {
@@ -44,7 +46,7 @@ async function openInput(
 }
 
 function standardInput(): ByteSource {
-  if (fstatSync(0).isCharacterDevice() && process.stdin.isTTY) {
+  if (isatty(STDIN_FD)) {
     throw usageError('standard input is a terminal, not a stream', 'pipe a stream into it');
   }
   return streamSource(process.stdin, 'standard input');

@@ -1,4 +1,4 @@
-import { createWriteStream } from 'node:fs';
+import { isatty } from 'node:tty';
 import {
   applyStream,
   type ChangeSource,
@@ -15,9 +15,12 @@ import {
   send,
   sshHostArgument,
   sshTransport,
+  standardOutput,
   type Transport,
 } from '../index.js';
 import { type Job, usageError } from './job.js';
+
+const STDOUT_FD = 1;
 
 /** `lvmsync SNAPSHOT DESTINATION` and `lvmsync SNAPSHOT --stdout`: the sending half. */
 export async function runSync(job: Job): Promise<void> {
@@ -86,16 +89,14 @@ async function toStandardOutput(
   engine: Engine,
   signal: AbortSignal,
 ): Promise<SendReport> {
-  if (process.stdout.isTTY) {
+  if (isatty(STDOUT_FD)) {
     throw usageError('standard output is a terminal', 'redirect it to a file or into a pipe');
   }
-  // Not process.stdout: its writes to a pipe would block this thread.
-  const output = createWriteStream('', { fd: 1, autoClose: false });
   const report = await send({
     extents: source.extents,
     source: source.data,
     engine,
-    output,
+    output: standardOutput(),
     signal,
   });
   await source.recheck();
@@ -147,6 +148,7 @@ function openTransport({ options, reporter }: Job, user: string | undefined, hos
     remoteCommand,
     configPath: options.sshConfig,
     onNote: reporter.note,
+    onWarning: reporter.warn,
   });
 }
 

@@ -237,6 +237,26 @@ describe('a store in use', () => {
     });
   });
 
+  test('when an area fills up as it is read then the next one is read after it', async () => {
+    writeFirst(plan, perArea - 1);
+    await withStore(async (real) => {
+      const store: BlockFile = {
+        ...real,
+        async read(batch) {
+          if (batch.offsets[0] === areaChunk(chunkBytes, 0) * chunkBytes) {
+            // Whatever else was asked for at the same time is read before, and shows garbage.
+            await new Promise((resolve) => setTimeout(resolve, 50));
+            writeFirst(plan, perArea + 5);
+          }
+          await real.read(batch);
+        },
+      };
+      const found = await readExceptions(store, { engine, originBytes, exceptionCount: perArea });
+      const seen = plan.exceptions.slice(0, perArea + 5);
+      assertHolds(found, { ...plan, exceptions: seen }, originBytes);
+    });
+  });
+
   test('when an entry was read half-written then it is read again', async () => {
     writeFirst(plan, 10);
     setEntry(path, chunkBytes, 9, [0, plan.exceptions[9]![1]]);
