@@ -1,6 +1,5 @@
-import { constants } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
 import { type ErrorDetails, LvmsyncError } from '../errors.js';
+import { describeErrno } from './errno.js';
 
 /** A request that failed; both engines report failures like this. */
 export interface IoFailure {
@@ -30,21 +29,6 @@ const IO_HINTS: Record<string, string> = {
 const SHRUNK_HINT = 'the device or file became smaller during the run: run it again';
 const DEFAULT_IO_HINT = 'look at the kernel log (dmesg) for what the device reported';
 
-/** What the system calls `errno`, for a message: `i/o error (EIO)`. */
-function describe(errno: string): string {
-  const number = new Map<string, number>(Object.entries(constants.errno)).get(errno);
-  const words = number === undefined ? undefined : getSystemErrorMap().get(-number)?.[1];
-  return words === undefined ? errno : `${words} (${errno})`;
-}
-
-/** The errno name of an error that node:fs threw. */
-export function errnoOf(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
-    return error.code;
-  }
-  throw error;
-}
-
 export function openError(path: string, errno: string, exclusive: boolean): LvmsyncError {
   if (exclusive && errno === 'EBUSY') {
     return new LvmsyncError('TARGET_IN_USE', `${path} is in use`, {
@@ -53,9 +37,12 @@ export function openError(path: string, errno: string, exclusive: boolean): Lvms
       hint: 'unmount it, or close what holds it (lsblk and fuser show what that is)',
     });
   }
-  const what = errno === 'ENOTBLK' ? 'neither a block device nor a file' : describe(errno);
   const hint = OPEN_HINTS[errno] ?? 'check that the path names a working device or file';
-  return new LvmsyncError('OPEN_FAILED', `cannot open ${path}: ${what}`, { path, errno, hint });
+  return new LvmsyncError('OPEN_FAILED', `cannot open ${path}: ${describeErrno(errno)}`, {
+    path,
+    errno,
+    hint,
+  });
 }
 
 export function ioError(
@@ -65,7 +52,7 @@ export function ioError(
   errno: string | undefined,
 ): LvmsyncError {
   const verb = code === 'READ_FAILED' ? 'read' : 'write';
-  const what = errno === undefined ? 'it ends before its size' : describe(errno);
+  const what = errno === undefined ? 'it ends before its size' : describeErrno(errno);
   const details: ErrorDetails = { path, offset };
   details.hint = errno === undefined ? SHRUNK_HINT : (IO_HINTS[errno] ?? DEFAULT_IO_HINT);
   if (errno !== undefined) details.errno = errno;
@@ -73,7 +60,7 @@ export function ioError(
 }
 
 export function flushError(path: string, errno: string): LvmsyncError {
-  return new LvmsyncError('FLUSH_FAILED', `cannot flush ${path}: ${describe(errno)}`, {
+  return new LvmsyncError('FLUSH_FAILED', `cannot flush ${path}: ${describeErrno(errno)}`, {
     path,
     errno,
     hint: 'what was written may be lost: find the cause (dmesg), then run it again',

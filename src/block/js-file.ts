@@ -3,7 +3,8 @@ import { promisify } from 'node:util';
 import type { Batch } from './batch.js';
 import type { RawFile } from './block-file.js';
 import type { BufferPool } from './buffer-pool.js';
-import { errnoOf, type IoFailure } from './io-errors.js';
+import { errnoOf } from './errno.js';
+import type { IoFailure } from './io-errors.js';
 import { planRequests, type Request } from './requests.js';
 
 /** What the I/O of one open file needs to know. */

@@ -1,0 +1,35 @@
+{
+  'targets': [{
+    'target_name': 'lvmsync',
+    'sources': [
+      'native/addon.cc',
+      'native/arguments.cc',
+      'native/batch.cc',
+      'native/batch_operation.cc',
+      'native/environment.cc',
+      'native/file.cc',
+      'native/file_tasks.cc',
+      'native/operation.cc',
+      'native/pages.cc',
+      'native/plan.cc',
+      'native/thread_backend.cc',
+      'native/thread_pool.cc',
+      'native/transfer.cc',
+    ],
+    'defines': [
+      'NAPI_VERSION=8',
+      'NAPI_DISABLE_CPP_EXCEPTIONS',
+      'NODE_ADDON_API_DISABLE_DEPRECATED',
+    ],
+    'cflags_cc': [
+      '-std=gnu++17',
+      '-Wall',
+      '-Wextra',
+      '-Werror',
+      '-fvisibility=hidden',
+      # Warnings are for our own code: the headers of others count as the system's.
+      '-isystem', '<!(node -p "require(\'path\').dirname(require.resolve(\'node-addon-api\'))")',
+      '-isystem', '<(node_root_dir)/include/node',
+    ],
+  }],
+}

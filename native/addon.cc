@@ -1,0 +1,126 @@
+// The addon's face: one function for each export, in the rhythm "validate, interpret, act".
+
+#include <napi.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "batch_operation.h"
+#include "environment.h"
+#include "file_tasks.h"
+#include "pages.h"
+#include "plan.h"
+
+namespace lvmsync {
+
+namespace {
+
+constexpr double kMaxAllocation = 4294967295;  // positions in a batch are 32 bits
+
+Environment* Of(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Environment>();
+}
+
+// The open file that argument 0 stands for, or nullptr.
+std::shared_ptr<File> FileOf(const Napi::CallbackInfo& info) {
+  return info[0].IsNumber() ? Of(info)->FindFile(info[0].As<Napi::Number>().DoubleValue())
+                            : nullptr;
+}
+
+// allocate(bytes): ArrayBuffer
+Napi::Value Allocate(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "bytes must be a number");
+  const double bytes = info[0].As<Napi::Number>().DoubleValue();
+  if (!(bytes >= 1 && bytes <= kMaxAllocation)) {
+    return ThrowTypeError(info.Env(), "bytes must be between 1 and 4294967295");
+  }
+  auto pages = std::make_unique<Pages>(static_cast<size_t>(bytes));
+  if (pages->data() == nullptr) {
+    Napi::RangeError::New(info.Env(), "out of memory").ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  Pages* owned = pages.release();
+  return Napi::ArrayBuffer::New(
+      info.Env(), owned->data(), owned->bytes(), [](Napi::Env, void*, Pages* done) { delete done; },
+      owned);
+}
+
+// open(path, write, exclusive, done)
+Napi::Value Open(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) return ThrowTypeError(info.Env(), "path must be a string");
+  if (!info[1].IsBoolean()) return ThrowTypeError(info.Env(), "write must be a boolean");
+  if (!info[2].IsBoolean()) return ThrowTypeError(info.Env(), "exclusive must be a boolean");
+  if (!info[3].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  OpenOptions options = {info[0].As<Napi::String>(), info[1].As<Napi::Boolean>(),
+                         info[2].As<Napi::Boolean>()};
+  Environment* environment = Of(info);
+  environment->StartTask(
+      std::make_unique<OpenTask>(info[3].As<Napi::Function>(), environment, std::move(options)));
+  return info.Env().Undefined();
+}
+
+// read/write(handle, buffer, offsets, lengths, positions, count, done)
+Napi::Value StartBatch(const Napi::CallbackInfo& info, Direction direction) {
+  std::shared_ptr<File> file = FileOf(info);
+  if (file == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
+  std::vector<Piece> pieces;
+  if (const char* wrong = ReadPieces(info, 1, &pieces)) return ThrowTypeError(info.Env(), wrong);
+  if (!info[6].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+
+  std::vector<Request> requests =
+      direction == Direction::kRead
+          ? PlanReads(std::move(pieces), file->align_bytes())
+          : PlanWrites(std::move(pieces), file->align_bytes(), file->write_align_bytes());
+  Environment* environment = Of(info);
+  auto operation =
+      std::make_unique<BatchOperation>(info[6].As<Napi::Function>(), info[1].As<Napi::Object>());
+  const auto done = [environment, key = operation.get()] { environment->Complete(key); };
+  auto batch = std::make_shared<Batch>(std::move(file), direction, std::move(requests), done);
+  operation->set_batch(batch);
+  environment->StartBatch(std::move(operation), std::move(batch));
+  return info.Env().Undefined();
+}
+
+Napi::Value Read(const Napi::CallbackInfo& info) { return StartBatch(info, Direction::kRead); }
+
+Napi::Value Write(const Napi::CallbackInfo& info) { return StartBatch(info, Direction::kWrite); }
+
+Napi::Value StartFileTask(const Napi::CallbackInfo& info, FileTask::Method method) {
+  std::shared_ptr<File> file = FileOf(info);
+  if (file == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
+  if (!info[1].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  Of(info)->StartTask(
+      std::make_unique<FileTask>(info[1].As<Napi::Function>(), std::move(file), method));
+  return info.Env().Undefined();
+}
+
+// flush(handle, done)
+Napi::Value Flush(const Napi::CallbackInfo& info) { return StartFileTask(info, &File::Flush); }
+
+// close(handle, done). The handle is void at once; the caller has waited for what was in flight.
+Napi::Value Close(const Napi::CallbackInfo& info) {
+  const Napi::Value result = StartFileTask(info, &File::Close);
+  if (!info.Env().IsExceptionPending()) {
+    Of(info)->RemoveFile(info[0].As<Napi::Number>().DoubleValue());
+  }
+  return result;
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment(env));
+  exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
+  exports.Set("open", Napi::Function::New<Open>(env, "open"));
+  exports.Set("read", Napi::Function::New<Read>(env, "read"));
+  exports.Set("write", Napi::Function::New<Write>(env, "write"));
+  exports.Set("flush", Napi::Function::New<Flush>(env, "flush"));
+  exports.Set("close", Napi::Function::New<Close>(env, "close"));
+  return exports;
+}
+
+NODE_API_MODULE(lvmsync, Init)
+
+}  // namespace
+
+}  // namespace lvmsync

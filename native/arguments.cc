@@ -1,0 +1,66 @@
+#include "arguments.h"
+
+#include <cmath>
+
+namespace lvmsync {
+
+namespace {
+
+constexpr double kMaxOffset = 9007199254740991;  // Number.MAX_SAFE_INTEGER
+
+bool IsArrayOf(const Napi::Value& value, napi_typedarray_type type) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type;
+}
+
+bool IsWholeNumber(double value) {
+  return value >= 0 && value <= kMaxOffset && std::floor(value) == value;
+}
+
+}  // namespace
+
+Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return Napi::Value();
+}
+
+const char* ReadPieces(const Napi::CallbackInfo& info, size_t first, std::vector<Piece>* pieces) {
+  if (!IsArrayOf(info[first], napi_uint8_array)) return "buffer must be a Buffer";
+  if (!IsArrayOf(info[first + 1], napi_float64_array)) return "offsets must be a Float64Array";
+  if (!IsArrayOf(info[first + 2], napi_uint32_array)) return "lengths must be a Uint32Array";
+  if (!IsArrayOf(info[first + 3], napi_uint32_array)) return "positions must be a Uint32Array";
+  if (!info[first + 4].IsNumber()) return "count must be a number";
+
+  auto buffer = info[first].As<Napi::Uint8Array>();
+  auto offsets = info[first + 1].As<Napi::Float64Array>();
+  auto lengths = info[first + 2].As<Napi::Uint32Array>();
+  auto positions = info[first + 3].As<Napi::Uint32Array>();
+  const double count = info[first + 4].As<Napi::Number>().DoubleValue();
+  if (!IsWholeNumber(count) || count < 1) return "count must be a positive whole number";
+  if (count > static_cast<double>(offsets.ElementLength()) ||
+      count > static_cast<double>(lengths.ElementLength()) ||
+      count > static_cast<double>(positions.ElementLength())) {
+    return "count is larger than the arrays";
+  }
+
+  uint8_t* const memory = buffer.Data();
+  const size_t buffer_bytes = buffer.ByteLength();
+  const double* const offset = offsets.Data();
+  const uint32_t* const length = lengths.Data();
+  const uint32_t* const position = positions.Data();
+  const auto piece_count = static_cast<size_t>(count);
+  pieces->reserve(piece_count);
+  for (size_t index = 0; index < piece_count; ++index) {
+    if (length[index] == 0) return "a length is zero";
+    if (!IsWholeNumber(offset[index]) || offset[index] + length[index] > kMaxOffset) {
+      return "an offset is not a byte offset";
+    }
+    if (length[index] > buffer_bytes || position[index] > buffer_bytes - length[index]) {
+      return "a piece lies outside the buffer";
+    }
+    pieces->push_back(
+        {static_cast<uint64_t>(offset[index]), length[index], memory + position[index]});
+  }
+  return nullptr;
+}
+
+}  // namespace lvmsync

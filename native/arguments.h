@@ -1,0 +1,18 @@
+#pragma once
+
+#include <napi.h>
+
+#include <vector>
+
+#include "plan.h"
+
+namespace lvmsync {
+
+// Throws a TypeError in JavaScript; the caller returns at once.
+Napi::Value ThrowTypeError(Napi::Env env, const char* message);
+
+// The batch in the arguments (…, buffer, offsets, lengths, positions, count) from `first` on,
+// copied and checked against the bounds of the buffer. Returns nullptr, or what is wrong with it.
+const char* ReadPieces(const Napi::CallbackInfo& info, size_t first, std::vector<Piece>* pieces);
+
+}  // namespace lvmsync

@@ -1,0 +1,29 @@
+#include "batch.h"
+
+#include <utility>
+
+namespace lvmsync {
+
+Batch::Batch(std::shared_ptr<File> file, Direction direction, std::vector<Request> requests,
+             std::function<void()> done)
+    : file_(std::move(file)),
+      direction_(direction),
+      requests_(std::move(requests)),
+      done_(std::move(done)),
+      unfinished_(requests_.size()) {}
+
+const Request* Batch::Take() {
+  const size_t index = next_.fetch_add(1);
+  return index < requests_.size() ? &requests_[index] : nullptr;
+}
+
+void Batch::Finish(const std::optional<Failure>& failure) {
+  if (failure) {
+    const std::lock_guard<std::mutex> lock(failure_mutex_);
+    if (!failure_ || failure->offset < failure_->offset) failure_ = failure;
+    failed_ = true;
+  }
+  if (unfinished_.fetch_sub(1) == 1) done_();
+}
+
+}  // namespace lvmsync

@@ -1,0 +1,65 @@
+#include "environment.h"
+
+#include <utility>
+
+#include "thread_backend.h"
+
+namespace lvmsync {
+
+namespace {
+
+// Enough requests in flight to saturate a disk.
+constexpr size_t kThreads = 16;
+
+}  // namespace
+
+Environment::Environment(Napi::Env env)
+    : env_(env),
+      operations_(env),
+      pool_(kThreads),
+      backend_(std::make_unique<ThreadBackend>(&pool_)) {
+  // Hooks run last in, first out: this one before those that `operations_` has registered, so that
+  // no thread of ours is left when they run.
+  napi_add_env_cleanup_hook(env, CleanUp, this);
+}
+
+void Environment::CleanUp(void* environment) {
+  auto* self = static_cast<Environment*>(environment);
+  self->pool_.Stop();
+  self->backend_.reset();
+  self->operations_.Abandon();
+  self->files_.clear();
+}
+
+uint32_t Environment::AddFile(std::shared_ptr<File> file) {
+  files_.emplace(++last_handle_, std::move(file));
+  return last_handle_;
+}
+
+std::shared_ptr<File> Environment::FindFile(double handle) const {
+  if (!(handle >= 1 && handle <= last_handle_)) return nullptr;
+  const auto entry = files_.find(static_cast<uint32_t>(handle));
+  return entry == files_.end() ? nullptr : entry->second;
+}
+
+void Environment::RemoveFile(double handle) { files_.erase(static_cast<uint32_t>(handle)); }
+
+void Environment::StartTask(std::unique_ptr<Task> task) {
+  Task* running = task.get();
+  operations_.Add(env_, std::move(task));
+  const int error = pool_.Submit([this, running] {
+    running->Run();
+    Complete(running);
+  });
+  if (error != 0) {
+    running->Fail(error);
+    Complete(running);
+  }
+}
+
+void Environment::StartBatch(std::unique_ptr<Operation> operation, std::shared_ptr<Batch> batch) {
+  operations_.Add(env_, std::move(operation));
+  backend_->Submit(std::move(batch));
+}
+
+}  // namespace lvmsync

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "backend.h"
+#include "file.h"
+#include "operation.h"
+#include "thread_pool.h"
+
+namespace lvmsync {
+
+// Work for one pool thread, and its answer.
+class Task : public Operation {
+ public:
+  using Operation::Operation;
+  // On a pool thread.
+  virtual void Run() = 0;
+  // Instead of Run, when there is no thread.
+  virtual void Fail(int error) = 0;
+};
+
+// Everything that belongs to one JavaScript environment: the main thread has one, and so has each
+// worker thread.
+class Environment {
+ public:
+  explicit Environment(Napi::Env env);
+
+  Napi::Env env() const { return env_; }
+
+  // Open files go by number, so that no object of JavaScript's can be taken for one.
+  uint32_t AddFile(std::shared_ptr<File> file);
+  // nullptr when there is no such file.
+  std::shared_ptr<File> FindFile(double handle) const;
+  void RemoveFile(double handle);
+
+  void StartTask(std::unique_ptr<Task> task);
+  void StartBatch(std::unique_ptr<Operation> operation, std::shared_ptr<Batch> batch);
+  void Complete(Operation* operation) { operations_.Complete(operation); }
+
+ private:
+  static void CleanUp(void* environment);
+
+  Napi::Env env_;
+  OperationQueue operations_;
+  std::unordered_map<uint32_t, std::shared_ptr<File>> files_;
+  uint32_t last_handle_ = 0;
+  ThreadPool pool_;
+  std::unique_ptr<Backend> backend_;
+};
+
+}  // namespace lvmsync

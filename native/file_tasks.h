@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+
+#include "environment.h"
+#include "file.h"
+
+namespace lvmsync {
+
+// Answers { handle, blockDevice, sizeBytes, blockBytes }, or { errno }.
+class OpenTask : public Task {
+ public:
+  OpenTask(const Napi::Function& done, Environment* environment, OpenOptions options);
+  void Run() override;
+  void Fail(int error) override { error_ = error; }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  Environment* environment_;
+  OpenOptions options_;
+  std::shared_ptr<File> file_;
+  int error_ = 0;
+};
+
+// Calls one method of a file; answers 0 or an errno.
+class FileTask : public Task {
+ public:
+  using Method = int (File::*)();
+  FileTask(const Napi::Function& done, std::shared_ptr<File> file, Method method);
+  void Run() override;
+  void Fail(int error) override { error_ = error; }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  std::shared_ptr<File> file_;
+  Method method_;
+  int error_ = 0;
+};
+
+}  // namespace lvmsync

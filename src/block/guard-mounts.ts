@@ -1,0 +1,89 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+/** One line of `/proc/PID/mountinfo`: what is mounted where. */
+export interface Mount {
+  /** `MAJOR:MINOR` of the file system; `0:N` for one without a device of its own, as btrfs. */
+  readonly device: string;
+  readonly mountPoint: string;
+  /** What was mounted, as the file system tells it: a device path, or anything else. */
+  readonly source: string;
+}
+
+/** A mount, and the process to look into when it is in another mount namespace than ours. */
+export interface VisibleMount extends Mount {
+  readonly otherNamespaceOfPid?: number;
+}
+
+/** Undoes the octal escapes of space, tab, newline and backslash in a field of a proc file. */
+export function unescapeOctal(field: string): string {
+  if (!field.includes('\\')) {
+    return field;
+  }
+  // A mount point is bytes: names that are not UTF-8 survive only as the replacement character.
+  return field.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}
+
+/**
+ * Parses a mountinfo file (proc(5)): `ID PARENT MAJ:MIN ROOT MOUNTPOINT OPTIONS [FIELD]... -
+ * TYPE SOURCE SUPEROPTIONS`. Lines that do not look like that are left out.
+ */
+export function parseMountinfo(text: string): Mount[] {
+  const mounts: Mount[] = [];
+  for (const line of text.split('\n')) {
+    const fields = line.split(' ');
+    const separator = fields.indexOf('-', 6);
+    const [, , device, , mountPoint] = fields;
+    if (separator < 0 || mountPoint === undefined || !device?.match(/^\d+:\d+$/)) {
+      continue;
+    }
+    mounts.push({
+      device,
+      mountPoint: unescapeOctal(mountPoint),
+      source: unescapeOctal(fields[separator + 2] ?? ''),
+    });
+  }
+  return mounts;
+}
+
+/** Parses `/proc/swaps` (a heading, then `PATH TYPE SIZE USED PRIORITY`) to its paths. */
+export function parseSwaps(text: string): string[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .map((line) => unescapeOctal(line.split(/[ \t]/, 1)[0] ?? ''))
+    .filter((path) => path.startsWith('/'));
+}
+
+/** Paths of the devices and files that the kernel swaps to; none where it cannot be asked. */
+export async function readSwaps(): Promise<string[]> {
+  return parseSwaps(await readFile('/proc/swaps', 'utf8').catch(() => ''));
+}
+
+/**
+ * All mounts of this process's mount namespace, then those of every other namespace that has a
+ * process we may look into (containers, services with a private /tmp).
+ */
+export async function readMounts(): Promise<VisibleMount[]> {
+  const mounts: VisibleMount[] = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
+  const seen = new Set([await readlink('/proc/self/ns/mnt')]);
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) {
+      continue;
+    }
+    // A process may end while we look, and other users' processes are closed to us.
+    const namespace = await readlink(`/proc/${name}/ns/mnt`).catch(() => undefined);
+    if (namespace === undefined || seen.has(namespace)) {
+      continue;
+    }
+    const text = await readFile(`/proc/${name}/mountinfo`, 'utf8').catch(() => undefined);
+    if (text !== undefined) {
+      seen.add(namespace);
+      for (const mount of parseMountinfo(text)) {
+        mounts.push({ ...mount, otherNamespaceOfPid: Number(name) });
+      }
+    }
+  }
+  return mounts;
+}

@@ -1,0 +1,53 @@
+import { isatty } from 'node:tty';
+import {
+  type ApplyOptions,
+  applyStream,
+  type ByteSource,
+  loadEngine,
+  openFileSource,
+  streamSource,
+} from '../index.js';
+import { type Job, usageError } from './job.js';
+
+const STDIN_FD = 0;
+
+/** `lvmsync --apply FILE TARGET`: the receiving half. */
+export async function runApply(job: Job): Promise<void> {
+  const { source: targetPath, destination, options, reporter } = job;
+  if (targetPath === undefined) throw usageError('--apply needs a target to apply the stream to');
+  if (destination !== undefined) {
+    throw usageError(`--apply takes one target, but "${destination}" follows "${targetPath}"`);
+  }
+  const { engine, note } = loadEngine(options.engine);
+  reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
+  const input = await openInput(options.server ? '-' : (options.apply ?? '-'));
+  try {
+    const report = await applyStream({
+      input,
+      targetPath,
+      engine,
+      snapbackPath: options.snapback,
+      force: options.force,
+      onWarning: reporter.warn,
+    });
+    reporter.note(
+      `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,
+    );
+  } finally {
+    await input.close?.();
+  }
+}
+
+async function openInput(
+  path: string,
+): Promise<ApplyOptions['input'] & { close?(): Promise<void> }> {
+  if (path !== '-') return openFileSource(path);
+  return standardInput();
+}
+
+function standardInput(): ByteSource {
+  if (isatty(STDIN_FD)) {
+    throw usageError('standard input is a terminal, not a stream', 'pipe a stream into it');
+  }
+  return streamSource(process.stdin, 'standard input');
+}

@@ -1,0 +1,38 @@
+import { CommanderError } from 'commander';
+import { EXIT, LvmsyncError } from '../index.js';
+import { runApply } from './apply.js';
+import type { CliOptions } from './options.js';
+import { createProgram } from './program.js';
+import { createReporter } from './reporter.js';
+import { runSync } from './sync.js';
+
+/**
+ * Runs one command line.
+ *
+ * @param argv the words after the program's name
+ * @returns the exit code
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const program = createProgram().exitOverride();
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
+    throw error;
+  }
+  const options = program.opts<CliOptions>();
+  const reporter = createReporter(options);
+  const interruption = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => interruption.abort());
+  }
+  try {
+    const [source, destination] = program.args;
+    const run = options.apply !== undefined || options.server ? runApply : runSync;
+    await run({ source, destination, options, reporter, signal: interruption.signal });
+    return EXIT.success;
+  } catch (error) {
+    reporter.failure(error);
+    return error instanceof LvmsyncError ? error.exitCode : EXIT.internal;
+  }
+}

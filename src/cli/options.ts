@@ -1,0 +1,19 @@
+import type { EngineChoice } from '../index.js';
+
+/** What the command line says, names as commander makes them of the long options. */
+export interface CliOptions {
+  verbose?: true;
+  debug?: true;
+  quiet?: true;
+  snapback?: string;
+  apply?: string;
+  server?: true;
+  stdout?: true;
+  dataSource?: string;
+  cowDevice?: string;
+  rsh?: string;
+  remoteCommand?: string;
+  sshConfig?: string;
+  engine: EngineChoice;
+  force?: true;
+}

@@ -1,0 +1,46 @@
+import { LvmsyncError } from '../index.js';
+
+/** What the user reads; all of it on standard error, since standard output may be a stream. */
+export interface Reporter {
+  /** Shown unless `--quiet`. */
+  say(line: string): void;
+  /** Shown with `--verbose` or `--debug`. */
+  note(line: string): void;
+  /** Something to know about that does not stop the run; always shown. */
+  warn(line: string): void;
+  failure(error: unknown): void;
+  /** What the far side printed. */
+  relay(chunk: Buffer): void;
+}
+
+export interface ReporterOptions {
+  quiet?: true;
+  verbose?: true;
+  debug?: true;
+}
+
+export function createReporter({ quiet, verbose, debug }: ReporterOptions): Reporter {
+  const print = (line: string) => {
+    process.stderr.write(`${line}\n`);
+  };
+  const nothing = () => {};
+  return {
+    say: quiet ? nothing : print,
+    note: verbose || debug ? print : nothing,
+    warn: (line) => print(`WARNING: ${line}`),
+    failure(error) {
+      if (!(error instanceof LvmsyncError)) {
+        print(`FATAL ERROR: internal error: ${error instanceof Error ? error.message : error}`);
+        print('  This is an error in lvmsync: please report it, with the output of --debug.');
+        if (debug && error instanceof Error) print(String(error.stack));
+        return;
+      }
+      print(`FATAL ERROR: ${error.message}`);
+      if (error.hint !== undefined) print(`  ${error.hint}`);
+      if (debug) print(`  ${error.code}${error.cause ? `, from: ${error.cause}` : ''}`);
+    },
+    relay: (chunk) => {
+      process.stderr.write(chunk);
+    },
+  };
+}

@@ -1,0 +1,168 @@
+import { isatty } from 'node:tty';
+import {
+  applyStream,
+  type ChangeSource,
+  type Channel,
+  deliver,
+  type Engine,
+  loadEngine,
+  localChannel,
+  openSnapshotSource,
+  openStoreSource,
+  parseDestination,
+  rshTransport,
+  type SendReport,
+  send,
+  sshHostArgument,
+  sshTransport,
+  standardOutput,
+  type Transport,
+} from '../index.js';
+import { type Job, usageError } from './job.js';
+
+const STDOUT_FD = 1;
+
+/** `lvmsync SNAPSHOT DESTINATION` and `lvmsync SNAPSHOT --stdout`: the sending half. */
+export async function runSync(job: Job): Promise<void> {
+  const { options, reporter } = job;
+  const words = positionals(job);
+  const { engine, note } = loadEngine(options.engine);
+  reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
+  const startedAt = performance.now();
+  const source = await openSource(job, words.source, engine);
+  try {
+    reporter.note(
+      `${source.description}: ${source.exceptionCount} changed chunks of ${source.chunkBytes} bytes, in ${source.extents.extentCount} extents, ${source.extents.totalBytes} bytes`,
+    );
+    const report =
+      words.destination === undefined
+        ? await toStandardOutput(source, engine, job.signal)
+        : await toDestination(job, source, engine, words.destination);
+    const seconds = (performance.now() - startedAt) / 1000;
+    reporter.say(`Transferred ${report.dataBytes} bytes in ${seconds.toFixed(2)} seconds`);
+    if (report.dataBytes > 0) {
+      const times = source.volumeBytes / report.dataBytes;
+      reporter.say(`You transferred your changes ${times.toFixed(2)}x faster than a full dd!`);
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+interface Words {
+  /** The snapshot; undefined with `--cow-device`. */
+  source: string | undefined;
+  /** Undefined with `--stdout`. */
+  destination: string | undefined;
+}
+
+function positionals({ source, destination, options }: Job): Words {
+  const words = [source, destination].filter((word) => word !== undefined);
+  const snapshot = options.cowDevice === undefined ? words.shift() : undefined;
+  if (options.cowDevice !== undefined && options.dataSource === undefined) {
+    throw usageError('--cow-device needs --data-source: the origin to read the data from');
+  }
+  if (options.cowDevice === undefined && snapshot === undefined) {
+    throw usageError('no snapshot given', 'try: lvmsync SNAPSHOT [[user@]host:]TARGET');
+  }
+  const target = words.shift();
+  if (options.stdout && target !== undefined) {
+    throw usageError(`--stdout takes no destination, but "${target}" is given`);
+  }
+  if (!options.stdout && target === undefined) {
+    throw usageError('no destination given', 'name a [[user@]host:]TARGET, or use --stdout');
+  }
+  if (words.length > 0) throw usageError(`one word too many: "${words[0]}"`);
+  return { source: snapshot, destination: target };
+}
+
+function openSource(job: Job, name: string | undefined, engine: Engine): Promise<ChangeSource> {
+  const { cowDevice, dataSource, force } = job.options;
+  if (name !== undefined) {
+    return openSnapshotSource({ name, dataPath: dataSource, force, engine });
+  }
+  return openStoreSource({ storePath: cowDevice ?? '', dataPath: dataSource ?? '', engine });
+}
+
+async function toStandardOutput(
+  source: ChangeSource,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<SendReport> {
+  if (isatty(STDOUT_FD)) {
+    throw usageError('standard output is a terminal', 'redirect it to a file or into a pipe');
+  }
+  const report = await send({
+    extents: source.extents,
+    source: source.data,
+    engine,
+    output: standardOutput(),
+    signal,
+  });
+  await source.recheck();
+  return report;
+}
+
+async function toDestination(
+  job: Job,
+  source: ChangeSource,
+  engine: Engine,
+  destination: string,
+): Promise<SendReport> {
+  const { options, reporter, signal } = job;
+  const place = parseDestination(destination);
+  if (place.kind === 'local') {
+    const channel = localChannel(async (input) => {
+      await applyStream({
+        input,
+        targetPath: place.path,
+        engine,
+        snapbackPath: options.snapback,
+        force: options.force,
+        needBytes: source.volumeBytes,
+        sourcePaths: source.paths,
+        onWarning: reporter.warn,
+      });
+    });
+    return deliver({ source, engine, channel, command: 'lvmsync', signal });
+  }
+  const transport = openTransport(job, place.user, place.host);
+  try {
+    const channel = await openChannel(job, transport, place.path);
+    const command = options.remoteCommand ?? 'lvmsync';
+    return await deliver({ source, engine, channel, command, signal });
+  } finally {
+    await transport.close();
+  }
+}
+
+function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
+  const { remoteCommand } = options;
+  if (options.rsh !== undefined) {
+    const address = sshHostArgument(user, host);
+    return rshTransport({ command: options.rsh, host: address, remoteCommand });
+  }
+  return sshTransport({
+    user,
+    host,
+    remoteCommand,
+    configPath: options.sshConfig,
+    onNote: reporter.note,
+    onWarning: reporter.warn,
+  });
+}
+
+/** The command line that an original receiver takes too; ours alone is given what is more. */
+function openChannel(
+  { options, reporter }: Job,
+  transport: Transport,
+  path: string,
+): Promise<Channel> {
+  const argv = ['lvmsync', '--apply', '-'];
+  if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
+  if (options.verbose) argv.push('-v');
+  if (options.debug) argv.push('-d');
+  if (options.force) argv.push('--force');
+  argv.push(path);
+  return transport.open(argv, reporter.relay);
+}

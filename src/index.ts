@@ -1,0 +1,31 @@
+/**
+ * The public API of lvmsync. The command line is built on this and on nothing else.
+ *
+ * Units: sizes, offsets and lengths are bytes, as `number`. Every function that fails throws a
+ * {@link LvmsyncError} with a stable `code`.
+ */
+export type { Batch } from './block/batch.js';
+export type { BlockFile, Engine, OpenOptions } from './block/engine.js';
+export { type EngineChoice, type LoadedEngine, loadEngine } from './block/engines.js';
+export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
+export type { ExtentSource, Extents } from './extents/extents.js';
+export { type Exceptions, readExceptions } from './lvm/exception-store.js';
+export { type ApplyOptions, applyStream } from './receive/apply.js';
+export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
+export {
+  type ChangeSource,
+  openSnapshotSource,
+  openStoreSource,
+  type SnapshotOptions,
+  type StoreOptions,
+} from './send/change-source.js';
+export { type SendOptions, type SendReport, send } from './send/send.js';
+export type { ByteSource } from './stream/bytes.js';
+export { openFileSource, streamSource } from './transport/byte-source.js';
+export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
+export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
+export { localChannel } from './transport/local.js';
+export { type RshOptions, rshTransport } from './transport/rsh.js';
+export { type SshOptions, sshTransport } from './transport/ssh2/transport.js';
+export { standardOutput } from './transport/standard-output.js';
+export { type DeliverOptions, deliver } from './workflow/deliver.js';

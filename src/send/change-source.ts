@@ -1,0 +1,166 @@
+/** What is to be sent: a list of changes, where their data is, and whether both still hold. */
+import type { BlockFile, Engine } from '../block/engine.js';
+import { LvmsyncError } from '../errors.js';
+import type { ExtentSource } from '../extents/extents.js';
+import { checkDataSource } from '../lvm/data-source.js';
+import { readExceptions, readStoreState } from '../lvm/exception-store.js';
+import { readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
+import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js';
+
+export interface ChangeSource {
+  /** For people: the snapshot or the store. */
+  readonly description: string;
+  readonly extents: ExtentSource;
+  /** Where the data of the extents is read. */
+  readonly data: BlockFile;
+  /** Size of the volume in bytes: what a target must hold. */
+  readonly volumeBytes: number;
+  readonly exceptionCount: number;
+  readonly chunkBytes: number;
+  /** Every device of the source: none of them can be the target. */
+  readonly paths: readonly string[];
+  /**
+   * To be called after the last byte was sent: what was sent is right only if this passes.
+   *
+   * @throws LvmsyncError SNAPSHOT_INVALID, SNAPSHOT_CHANGED
+   */
+  recheck(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  /** The exception store: a -cow device or an image of one. */
+  storePath: string;
+  /** The origin, or what stands for it. */
+  dataPath: string;
+  engine: Engine;
+}
+
+/**
+ * Changes listed by an exception store, without LVM or device-mapper: any device or file.
+ *
+ * @throws LvmsyncError of opening, and what `readExceptions` throws
+ */
+export async function openStoreSource(options: StoreOptions): Promise<ChangeSource> {
+  return openSource({ ...options, description: options.storePath, originIsLive: true, paths: [] });
+}
+
+export interface SnapshotOptions {
+  /** A snapshot, or an origin that has just one, by any of its names. */
+  name: string;
+  /** Read the data here: a later snapshot of the same origin. */
+  dataPath?: string | undefined;
+  /** Take `dataPath` even if it is not such a snapshot. */
+  force?: boolean | undefined;
+  engine: Engine;
+}
+
+/**
+ * Changes to the origin since its thick snapshot was taken.
+ *
+ * @throws LvmsyncError VOLUME_NOT_FOUND and its kin, NOT_A_SNAPSHOT, SNAPSHOT_UNSUPPORTED,
+ *   SNAPSHOT_INVALID, and what `openStoreSource` throws
+ */
+export async function openSnapshotSource(options: SnapshotOptions): Promise<ChangeSource> {
+  const { dataPath, force, engine } = options;
+  const snapshot = await findThickSnapshot(options.name);
+  if (dataPath !== undefined && !force) await checkDataSource(snapshot, dataPath);
+  const status = await assertActive(snapshot);
+  const source = await openSource({
+    storePath: snapshot.storePath,
+    dataPath: dataPath ?? snapshot.originPath,
+    engine,
+    description: snapshot.snapshotPath,
+    // A later snapshot does not change any more, however much the origin does.
+    originIsLive: dataPath === undefined,
+    statusCount: status.exceptionCount,
+    paths: [snapshot.snapshotPath, snapshot.originPath],
+  });
+  return {
+    ...source,
+    async recheck() {
+      await assertActive(snapshot);
+      await source.recheck();
+    },
+  };
+}
+
+interface SourceOptions extends StoreOptions {
+  description: string;
+  /** Whether a change to the origin is a change to the data that is sent. */
+  originIsLive: boolean;
+  /** How many exceptions device-mapper counts, where it was asked. */
+  statusCount?: number;
+  paths: string[];
+}
+
+async function openSource(options: SourceOptions): Promise<ChangeSource> {
+  const { storePath, dataPath, engine, description, originIsLive } = options;
+  const data = await engine.open(dataPath, { mode: 'read' });
+  const store = await engine.open(storePath, { mode: 'read' }).catch(closing(data));
+  const close = async () => {
+    await store.close();
+    await data.close();
+  };
+  try {
+    // Writes that wait in the page cache make exceptions only when they reach the device.
+    await data.flush();
+    const extents = await readExceptions(store, {
+      originBytes: data.sizeBytes,
+      engine,
+      exceptionCount: options.statusCount,
+    });
+    const { exceptionCount, chunkBytes } = extents;
+    return {
+      description,
+      extents,
+      data,
+      volumeBytes: data.sizeBytes,
+      exceptionCount,
+      chunkBytes,
+      paths: [...options.paths, storePath, dataPath],
+      async recheck() {
+        const state = await readStoreState(store, { engine, exceptionCount });
+        if (!state.valid) throw filledUp(description);
+        if (originIsLive && state.exceptionCount !== exceptionCount) {
+          throw new LvmsyncError(
+            'SNAPSHOT_CHANGED',
+            `${description}: ${state.exceptionCount - exceptionCount} more chunks of the origin were written during the run; the target is not a consistent copy`,
+            {
+              path: description,
+              hint: 'stop what writes to the origin (unmount it) and run the same command again, or read from a later snapshot with --data-source',
+            },
+          );
+        }
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assertActive(snapshot: ThickSnapshot): Promise<SnapshotStatus> {
+  const status = await readSnapshotStatus(snapshot);
+  if (status.state === 'active') return status;
+  throw filledUp(snapshot.snapshotPath);
+}
+
+function filledUp(description: string): LvmsyncError {
+  return new LvmsyncError(
+    'SNAPSHOT_INVALID',
+    `${description}: the snapshot has filled up and lost changes; the target is not a copy of the origin`,
+    {
+      path: description,
+      hint: 'remove it, take a new and larger one (lvcreate -s -L), and copy the whole volume again',
+    },
+  );
+}
+
+function closing(file: BlockFile): (error: unknown) => Promise<never> {
+  return async (error) => {
+    await file.close();
+    throw error;
+  };
+}

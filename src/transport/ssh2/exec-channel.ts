@@ -1,0 +1,162 @@
+import { type Duplex, Readable, Writable } from 'node:stream';
+import type { ClientChannel } from 'ssh2';
+import { LvmsyncError } from '../../errors.js';
+import type { Channel, ChannelEnd } from '../channel.js';
+import type { Connection } from './connection.js';
+
+/** How long a killed command may take to end before its end is taken for granted. */
+const DESTROY_GRACE_MS = 2000;
+
+/** Bytes that may wait here before a write asks the sender to hold. */
+const WAITING_BYTES = 1 << 20;
+
+/**
+ * Runs a command line in a channel of its own.
+ * @throws LvmsyncError CONNECT_FAILED when the server refuses the channel, REMOTE_NOT_STARTED when
+ * it refuses the command, CONNECTION_LOST when the connection is gone
+ */
+export function openExecChannel(
+  connection: Connection,
+  line: string,
+  description: string,
+  onStderr: (chunk: Buffer) => void,
+): Promise<Channel> {
+  return new Promise((resolve, reject) => {
+    try {
+      connection.client.exec(line, (error, channel) => {
+        // Built at once: the exit status may come with the same packets.
+        if (error === undefined) resolve(execChannel(connection, channel, description, onStderr));
+        else reject(refusal(connection, description, error));
+      });
+    } catch (error) {
+      reject(refusal(connection, description, error));
+    }
+  });
+}
+
+function execChannel(
+  connection: Connection,
+  channel: ClientChannel,
+  description: string,
+  onStderr: (chunk: Buffer) => void,
+): Channel {
+  let exit: ChannelEnd | undefined;
+  let settle: (end: ChannelEnd) => void = () => {};
+  const end = new Promise<ChannelEnd>((resolve) => {
+    settle = resolve;
+  });
+  const input = inputOf(channel, connection.socket);
+  const output = outputOf(channel);
+  channel.on('error', () => {});
+  channel.on('exit', (status: number | null, signal?: string) => {
+    exit = { status, signal: signal ?? null };
+  });
+  channel.stderr.on('data', onStderr);
+  channel.stderr.on('error', () => {});
+  // Standard error closes with the channel, whether or not anybody reads standard output.
+  channel.stderr.once('close', () => {
+    const error = exit === undefined ? connection.lossReason() : undefined;
+    if (!input.writableFinished) input.destroy(error ?? ended(description));
+    if (error !== undefined) output.destroy(error);
+    settle(exit ?? { status: null, signal: null, ...(error === undefined ? {} : { error }) });
+  });
+  return {
+    description,
+    input,
+    output,
+    end,
+    destroy() {
+      input.destroy();
+      output.destroy();
+      channel.signal('TERM');
+      channel.close();
+      const timer = setTimeout(() => settle(destroyed(description)), DESTROY_GRACE_MS);
+      void end.then(() => clearTimeout(timer));
+    },
+  };
+}
+
+/**
+ * ssh2's own stream forgets the callback of a write when the channel closes under it, which would
+ * leave a writer waiting for ever; this one fails it. One write of any size is under way at a
+ * time, and its packets leave together.
+ */
+function inputOf(channel: ClientChannel, socket: Duplex): Writable {
+  const input = new Writable({
+    highWaterMark: WAITING_BYTES,
+    write(chunk: Buffer, _encoding, callback) {
+      socket.cork();
+      channel.write(chunk, callback);
+      process.nextTick(() => socket.uncork());
+    },
+    final(callback) {
+      channel.end(() => callback());
+    },
+  });
+  input.on('error', () => {});
+  return input;
+}
+
+/** Apart from the channel, because destroying ssh2's stream closes it before its exit status. */
+function outputOf(channel: ClientChannel): Readable {
+  const output = new Readable({
+    highWaterMark: WAITING_BYTES,
+    read() {
+      channel.resume();
+    },
+    destroy(error, callback) {
+      // Read on and drop it, so that what the far side still prints does not block it.
+      channel.off('data', forward);
+      channel.resume();
+      callback(error);
+    },
+  });
+  function forward(chunk: Buffer) {
+    if (!output.push(chunk)) channel.pause();
+  }
+  channel.on('data', forward);
+  channel.on('end', () => output.push(null));
+  output.on('error', () => {});
+  return output;
+}
+
+function refusal(connection: Connection, description: string, error: unknown): LvmsyncError {
+  const message = error instanceof Error ? error.message : String(error);
+  if (/Not connected|No response from server/.test(message)) return connection.lossReason();
+  if (error instanceof Error && 'reason' in error) {
+    return new LvmsyncError(
+      'CONNECT_FAILED',
+      `${description}: the server refused another channel: ${message}`,
+      {
+        cause: error,
+        hint: 'MaxSessions in its sshd_config limits how many one connection may have',
+      },
+    );
+  }
+  return new LvmsyncError(
+    'REMOTE_NOT_STARTED',
+    `${description}: the server refused to run a command`,
+    {
+      cause: error,
+      hint: 'look at ForceCommand and the login shell of that user there',
+    },
+  );
+}
+
+function ended(description: string): LvmsyncError {
+  return new LvmsyncError(
+    'CONNECTION_LOST',
+    `${description}: the far side ended before it had read all`,
+    {
+      hint: 'its own message says why',
+    },
+  );
+}
+
+function destroyed(description: string): ChannelEnd {
+  const error = new LvmsyncError(
+    'CONNECTION_LOST',
+    `${description}: the channel was closed from here`,
+  );
+  return { status: null, signal: null, error };
+}

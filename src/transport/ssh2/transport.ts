@@ -1,0 +1,64 @@
+import type { Transport } from '../channel.js';
+import { sshHostArgument } from '../destination.js';
+import { remoteCommandLine } from '../remote-command.js';
+import { type Connection, connectSsh } from './connection.js';
+import { openExecChannel } from './exec-channel.js';
+import { openTerminal, type Terminal } from './terminal.js';
+
+export interface SshOptions {
+  host: string;
+  user?: string | undefined;
+  port?: number | undefined;
+  /** Words for the remote shell in place of `argv[0]`, passed as given: `sudo lvmsync`. */
+  remoteCommand?: string | undefined;
+  /** As `ssh -F`: read this instead of ~/.ssh/config and /etc/ssh/ssh_config. */
+  configPath?: string | undefined;
+  /** As `ssh -o`: each `Keyword=value`, ahead of every file. */
+  configOptions?: readonly string[] | undefined;
+  /** The OpenSSH client that is asked for the configuration; `ssh` when not given. */
+  sshProgram?: string | undefined;
+  /** Where to ask for passphrases and about new hosts: /dev/tty when not given, null for never. */
+  terminal?: Terminal | null | undefined;
+  environment?: NodeJS.ProcessEnv | undefined;
+  /** Told what `-v` shows, such as the cipher and the keys that were skipped. */
+  onNote?: ((message: string) => void) | undefined;
+  /** Told what every user should see, such as a host key that was added. */
+  onWarning?: ((message: string) => void) | undefined;
+}
+
+/**
+ * SSH in this process, with the user's OpenSSH configuration, keys, agent and known hosts. The
+ * first `open` connects; all channels share that connection.
+ */
+export function sshTransport(options: SshOptions): Transport {
+  const { host, user, port, remoteCommand } = options;
+  const description = `ssh ${sshHostArgument(user, host)}`;
+  let connection: Promise<Connection> | undefined;
+  const connect = () =>
+    connectSsh(
+      { host, user, port },
+      {
+        source: {
+          configPath: options.configPath,
+          options: options.configOptions,
+          sshProgram: options.sshProgram,
+          environment: options.environment ?? process.env,
+        },
+        terminal: options.terminal === undefined ? openTerminal() : (options.terminal ?? undefined),
+        onNote: options.onNote ?? (() => {}),
+        onWarning: options.onWarning ?? options.onNote ?? (() => {}),
+      },
+    );
+  return {
+    description,
+    async open(argv, onStderr) {
+      const line = remoteCommandLine(argv, remoteCommand);
+      connection ??= connect();
+      return openExecChannel(await connection, line, description, onStderr);
+    },
+    async close() {
+      const open = await connection?.catch(() => undefined);
+      await open?.close();
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { mustRun } from './command.js';
+import { fillDevice } from './devices.js';
+
+/** Makes a volume group of the given disks. */
+export async function createGroup(group: string, disks: string[]): Promise<void> {
+  await mustRun('vgcreate', ['--quiet', group, ...disks]);
+}
+
+/** Removes a volume group with all that is in it. */
+export async function removeGroup(group: string): Promise<void> {
+  await mustRun('vgremove', ['--quiet', '--force', group]);
+}
+
+/** Makes a linear volume, filled with seeded bytes when there is a seed. Resolves its path. */
+export async function createVolume(
+  group: string,
+  name: string,
+  bytes: number,
+  seed?: number,
+): Promise<string> {
+  const args = ['--quiet', '--yes', '--wipesignatures', 'n', '--zero', 'n'];
+  await mustRun('lvcreate', [...args, '--name', name, '--size', `${bytes}b`, group]);
+  const path = `/dev/${group}/${name}`;
+  if (seed !== undefined) await fillDevice(path, seed);
+  return path;
+}
+
+/** Makes a thick snapshot with a store of `storeBytes`. Resolves its path. */
+export async function createSnapshot(
+  group: string,
+  origin: string,
+  name: string,
+  storeBytes: number,
+  chunkBytes = 4096,
+): Promise<string> {
+  const sizes = ['--size', `${storeBytes}b`, '--chunksize', `${chunkBytes}b`];
+  await mustRun('lvcreate', [
+    '--quiet',
+    '--snapshot',
+    ...sizes,
+    '--name',
+    name,
+    `${group}/${origin}`,
+  ]);
+  return `/dev/${group}/${name}`;
+}
+
+/** Removes volumes, given as `group/name` or as paths. */
+export async function removeVolumes(...volumes: string[]): Promise<void> {
+  await mustRun('lvremove', ['--quiet', '--force', ...volumes]);
+}
+
+/** What the kernel says of a snapshot: `dmsetup status`. */
+export interface SnapshotStatus {
+  /** The line's last part: `8240/16384 48`, or `Invalid`, `Overflow`, `Merge failed`. */
+  text: string;
+  /** Sectors of the store in use, in all, and holding metadata; 0 where the text is a word. */
+  usedSectors: number;
+  totalSectors: number;
+  metadataSectors: number;
+}
+
+/** Asks the kernel about a snapshot by its path. */
+export async function snapshotStatus(path: string): Promise<SnapshotStatus> {
+  const line = await mustRun('dmsetup', ['status', path]);
+  const match = /^\d+ \d+ snapshot(?:-merge)? (.*)$/.exec(line.trim());
+  if (match?.[1] === undefined) throw new Error(`${path} is not a snapshot: ${line}`);
+  const [used = 0, total = 0, metadata = 0] = match[1].match(/\d+/g)?.map(Number) ?? [];
+  return { text: match[1], usedSectors: used, totalSectors: total, metadataSectors: metadata };
+}
+
+/** How many exceptions the kernel counts in an idle snapshot's store. */
+export async function exceptionCount(path: string, chunkBytes: number): Promise<number> {
+  const { usedSectors, metadataSectors } = await snapshotStatus(path);
+  return (usedSectors - metadataSectors) / (chunkBytes / 512);
+}
