@@ -26,8 +26,6 @@ export interface ConnectContext {
 /** An authenticated connection to one host. */
 export interface Connection {
   client: Client;
-  /** What its packets are written to. */
-  socket: Duplex;
   config: SshConfig;
   /** Why the connection ended, as far as that is known; for channels that were cut. */
   lossReason(): LvmsyncError;
@@ -210,7 +208,6 @@ async function logIn(
   if (negotiated !== undefined) context.onNote(describe(name, config, negotiated));
   return {
     client,
-    socket,
     config,
     lossReason: () => lost(name, fatal),
     async close() {
