@@ -1,8 +1,17 @@
+import type { Writable } from 'node:stream';
 import type { BlockFile, Engine } from '../block/engine.js';
+import { nullTarget } from '../block/null-target.js';
 import { assertTargetUsable, inspectTarget } from '../block/target.js';
 import type { ByteSource } from '../stream/bytes.js';
-import { checkStream, type ReceiveReport, receive } from './receive.js';
+import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
+import { encodeMessage } from '../stream/message-encoder.js';
+import { RECORD } from '../stream/proto4.js';
+import { keepAlive, withTimeout } from '../transport/pulse.js';
+import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
+import { readHandshake } from './read-handshake.js';
+import { type ReceiveReport, receive } from './receive.js';
 import { createSnapback, type Snapback } from './snapback.js';
+import { receiverHello, receiveTransfer, sendRefusal } from './transfer.js';
 
 export interface ApplyOptions {
   /** The stream. One with `rewind` is read and checked whole before the target is touched. */
@@ -10,6 +19,12 @@ export interface ApplyOptions {
   /** A block device or an existing regular file. */
   targetPath: string;
   engine: Engine;
+  /** Where a sender that speaks PROTO[4] listens for the answers. */
+  answers?: Writable | undefined;
+  /** Of this program, for the hello. */
+  version?: string | undefined;
+  /** How long a sender that speaks PROTO[4] may be silent, in milliseconds; 0 for ever. */
+  timeoutMs?: number | undefined;
   /** Where to save what is overwritten. */
   snapbackPath?: string | undefined;
   /** Override the refusals that can be overridden. */
@@ -24,43 +39,70 @@ export interface ApplyOptions {
 
 /**
  * The receiver's whole job: checks the target, opens it for this run alone, applies the stream
- * and flushes.
+ * and flushes. A sender that listens is told of any failure.
  *
  * @throws LvmsyncError TARGET_UNSUITABLE, TARGET_IN_USE, TARGET_TOO_SMALL (the target is
- *   untouched), and what `receive` throws
+ *   untouched), and what `receive` and `receiveTransfer` throw
  */
 export async function applyStream(options: ApplyOptions): Promise<ReceiveReport> {
-  const { input, targetPath, engine, snapbackPath, force = false } = options;
-  const inspected = await inspectTarget(targetPath, {
-    needBytes: options.needBytes,
-    sourcePaths: options.sourcePaths,
-  });
-  for (const overridden of assertTargetUsable(inspected, { force })) {
-    options.onWarning?.(`${overridden.message} (--force)`);
-  }
-  const target = await engine.open(targetPath, { mode: 'write', exclusive: !force });
+  const answers = options.answers && createStreamWriter(options.answers);
+  const stopKeepingAlive = answers && keepAlive(answers, options.timeoutMs ?? 0);
   try {
-    if (input.rewind !== undefined) {
-      await checkStream(input, target.sizeBytes, engine);
-      input.rewind();
+    await answers?.write(Buffer.from(PROTO4_HANDSHAKE));
+    const target = await openTarget(options);
+    try {
+      return await applyTo(target, answers, options);
+    } finally {
+      await target.close();
     }
-    return await receiveInto(target, input, engine, snapbackPath);
+  } catch (error) {
+    if (answers !== undefined) await sendRefusal(answers, error);
+    throw error;
   } finally {
-    await target.close();
+    stopKeepingAlive?.();
   }
 }
 
-async function receiveInto(
+async function openTarget(options: ApplyOptions): Promise<BlockFile> {
+  const { targetPath, engine, needBytes, sourcePaths, force = false } = options;
+  const inspected = await inspectTarget(targetPath, { needBytes, sourcePaths });
+  for (const overridden of assertTargetUsable(inspected, { force })) {
+    options.onWarning?.(`${overridden.message} (--force)`);
+  }
+  return engine.open(targetPath, { mode: 'write', exclusive: !force });
+}
+
+async function applyTo(
   target: BlockFile,
-  source: ByteSource,
-  engine: Engine,
-  snapbackPath: string | undefined,
+  answers: StreamWriter | undefined,
+  options: ApplyOptions,
 ): Promise<ReceiveReport> {
+  const { input, engine, snapbackPath, version = '' } = options;
+  if (input.rewind !== undefined) {
+    await receiveAny(nullTarget(target), input, engine, undefined, undefined);
+    input.rewind();
+  }
   let snapback: Snapback | undefined;
   if (snapbackPath !== undefined) snapback = await createSnapback(snapbackPath, target, engine);
   try {
-    return await receive({ source, target, engine, ...(snapback && { snapback }) });
+    await answers?.write(encodeMessage(RECORD.hello, receiverHello(version, target)));
+    const source = answers === undefined ? input : withTimeout(input, options.timeoutMs ?? 0);
+    return await receiveAny(target, source, engine, snapback, answers);
   } finally {
     await snapback?.close();
   }
+}
+
+/** Whichever protocol the stream's label names. */
+async function receiveAny(
+  target: BlockFile,
+  source: ByteSource,
+  engine: Engine,
+  snapback: Snapback | undefined,
+  answers: StreamWriter | undefined,
+): Promise<ReceiveReport> {
+  const { protocol } = await readHandshake(source);
+  if (protocol === 3) return receive({ source, target, engine, ...(snapback && { snapback }) });
+  const { records, dataBytes } = await receiveTransfer({ source, answers, target, engine, snapback });
+  return { recordCount: records, writtenBytes: dataBytes };
 }

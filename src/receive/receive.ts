@@ -1,9 +1,7 @@
 import { type Batch, createBatch } from '../block/batch.js';
 import { type BufferPool, createBufferPool } from '../block/buffer-pool.js';
 import type { BlockFile, Engine } from '../block/engine.js';
-import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
-import { MAX_HANDSHAKE_BYTES, parseHandshake } from '../stream/handshake.js';
 import { createProto3Decoder } from '../stream/proto3.js';
 import type { Snapback } from './snapback.js';
 import { createWriteQueue } from './write-queue.js';
@@ -15,6 +13,7 @@ const BUFFER_COUNT = 8;
 const BATCH_PIECES = BUFFER_BYTES / 512;
 
 export interface ReceiveOptions {
+  /** From behind the label on. */
   source: ByteSource;
   target: BlockFile;
   engine: Engine;
@@ -29,10 +28,10 @@ export interface ReceiveReport {
 }
 
 /**
- * Applies a stream to the target and flushes it. The target is written as the records arrive:
+ * Applies a PROTO[3] stream, from behind its label on, to the target and flushes it. The target is written as the records arrive:
  * after a failure it is neither base nor new.
  *
- * @throws LvmsyncError STREAM_UNKNOWN (nothing written), STREAM_TRUNCATED, PAST_END (the records
+ * @throws LvmsyncError STREAM_TRUNCATED, PAST_END (the records
  *   before it are written), and what the engine and the snapback throw
  */
 export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
@@ -54,21 +53,6 @@ export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
 }
 
 /**
- * Reads a whole stream without writing anything: what a stream in a file goes through before it
- * is applied, so that a damaged one changes nothing.
- *
- * @throws LvmsyncError STREAM_UNKNOWN, STREAM_TRUNCATED, PAST_END
- */
-export async function checkStream(
-  source: ByteSource,
-  targetBytes: number,
-  engine: Engine,
-): Promise<ReceiveReport> {
-  const pool = createBufferPool(engine, { bufferBytes: BUFFER_BYTES, count: 2 });
-  return decodeStream(source, targetBytes, pool, async () => ({ finished: Promise.resolve() }));
-}
-
-/**
  * Cuts the stream into batches and hands them to `apply` one after the other, in stream order.
  * A buffer goes back to the pool when all its batches have finished; the pool is the window.
  */
@@ -80,7 +64,8 @@ async function decodeStream(
 ): Promise<ReceiveReport> {
   const decoder = createProto3Decoder(targetBytes);
   let buffer = await pool.acquire();
-  let { used, start } = await readHandshake(source, buffer);
+  let used = 0;
+  let start = 0;
   let writtenBytes = 0;
 
   for (let ended = false; !ended; ) {
@@ -110,26 +95,4 @@ async function decodeStream(
 
 function releaseAfter(finished: Promise<void>[], pool: BufferPool, buffer: Buffer): void {
   void Promise.allSettled(finished).then(() => pool.release(buffer));
-}
-
-/** Fills the buffer until the handshake line is whole; `start` is the byte after the line. */
-async function readHandshake(
-  source: ByteSource,
-  buffer: Buffer,
-): Promise<{ used: number; start: number }> {
-  for (let used = 0; ; ) {
-    const handshake = parseHandshake(buffer.subarray(0, used));
-    if (handshake !== undefined) return { used, start: handshake.lineBytes };
-    const readBytes = await source.read(buffer.subarray(used, MAX_HANDSHAKE_BYTES));
-    if (readBytes === 0) {
-      throw new LvmsyncError(
-        used === 0 ? 'STREAM_TRUNCATED' : 'STREAM_UNKNOWN',
-        used === 0
-          ? `nothing came from ${source.description}`
-          : `${source.description} is not an lvmsync stream: it ends inside its first line`,
-        { hint: 'the sender failed before it sent anything: see its own message' },
-      );
-    }
-    used += readBytes;
-  }
 }

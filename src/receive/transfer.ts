@@ -131,7 +131,7 @@ async function applyRecords(
       case RECORD.refuse:
         throw parseRefusal(await readMessage(reader), 'the sender');
       default:
-        throw damaged(`a sender does not send records of type ${header.type}`);
+        throw damaged(`a sender does not send records of type ${header?.type}`);
     }
   }
 }

@@ -3,6 +3,7 @@ import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { checkDataSource } from '../lvm/data-source.js';
+import { type ExceptionPair, readExceptionPairs } from '../lvm/exception-pairs.js';
 import { readExceptions, readStoreState } from '../lvm/exception-store.js';
 import { readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
 import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js';
@@ -10,9 +11,15 @@ import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js'
 export interface ChangeSource {
   /** For people: the snapshot or the store. */
   readonly description: string;
+  /** For machines: tells this source from any other, also after it was recreated. */
+  readonly id: string;
   readonly extents: ExtentSource;
   /** Where the data of the extents is read. */
   readonly data: BlockFile;
+  /** The exception store: the old data of what has changed. */
+  readonly store: BlockFile;
+  /** The exceptions with the places of their old data; all, or those of some metadata areas. */
+  pairs(sampleAreas: number | undefined): AsyncIterable<ExceptionPair[]>;
   /** Size of the volume in bytes: what a target must hold. */
   readonly volumeBytes: number;
   readonly exceptionCount: number;
@@ -42,7 +49,13 @@ export interface StoreOptions {
  * @throws LvmsyncError of opening, and what `readExceptions` throws
  */
 export async function openStoreSource(options: StoreOptions): Promise<ChangeSource> {
-  return openSource({ ...options, description: options.storePath, originIsLive: true, paths: [] });
+  return openSource({
+    ...options,
+    description: options.storePath,
+    id: `${options.storePath} ${options.dataPath}`,
+    originIsLive: true,
+    paths: [],
+  });
 }
 
 export interface SnapshotOptions {
@@ -71,6 +84,7 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
     dataPath: dataPath ?? snapshot.originPath,
     engine,
     description: snapshot.snapshotPath,
+    id: `${snapshot.vgUuid} ${snapshot.lvUuid} ${snapshot.createdAt}`,
     // A later snapshot does not change any more, however much the origin does.
     originIsLive: dataPath === undefined,
     statusCount: status.exceptionCount,
@@ -87,6 +101,7 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
 
 interface SourceOptions extends StoreOptions {
   description: string;
+  id: string;
   /** Whether a change to the origin is a change to the data that is sent. */
   originIsLive: boolean;
   /** How many exceptions device-mapper counts, where it was asked. */
@@ -113,8 +128,11 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
     const { exceptionCount, chunkBytes } = extents;
     return {
       description,
+      id: options.id,
       extents,
       data,
+      store,
+      pairs: (sampleAreas) => readExceptionPairs(store, { engine, exceptionCount, sampleAreas }),
       volumeBytes: data.sizeBytes,
       exceptionCount,
       chunkBytes,

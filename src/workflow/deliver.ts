@@ -1,21 +1,40 @@
+import { once } from 'node:events';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
+import type { BaseCheck } from '../send/base-check.js';
 import type { ChangeSource } from '../send/change-source.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
+import { sendTransfer } from '../send/transfer.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
 import { explainEnd } from '../transport/remote-exit.js';
 
 /** How long a far side may take to end once the stream to it has failed, in milliseconds. */
 const END_GRACE_MS = 10_000;
 
+/** Exit statuses that say that no receiver ever ran: a shell's own, and ssh's. */
+const NEVER_RAN = new Set<number | null>([null, 0, 126, 127, 255]);
+
+export type Protocol = 3 | 4;
+
 export interface DeliverOptions {
   source: ChangeSource;
   engine: Engine;
-  /** To a running receiver. */
-  channel: Channel;
+  /** Starts a receiver for the protocol; what it prints goes to `onStderr`. */
+  open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel>;
+  /** `auto`: PROTO[4], or PROTO[3] where the receiver does not know that. */
+  protocol: Protocol | 'auto';
   /** What runs on the far side, for messages. */
   command: string;
+  version: string;
+  base: BaseCheck;
+  /** How long the receiver may be silent, in milliseconds; 0 for ever. */
+  timeoutMs: number;
+  compress?: boolean | undefined;
   signal?: AbortSignal | undefined;
+  /** Told what the receiver prints. */
+  onStderr(chunk: Buffer): void;
+  onNote?: ((line: string) => void) | undefined;
+  onWarning?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -25,23 +44,90 @@ export interface DeliverOptions {
  * @throws LvmsyncError the far side's failure where there is one, since it explains the rest
  */
 export async function deliver(options: DeliverOptions): Promise<SendReport> {
-  const { source, engine, channel, command, signal } = options;
-  const remote = { description: channel.description, command };
-  const interrupt = () => channel.destroy();
-  signal?.addEventListener('abort', interrupt, { once: true });
-  try {
-    const report = await send({
+  const { source, protocol, onStderr, onWarning } = options;
+  let report: SendReport | undefined;
+  if (protocol !== 3) {
+    const channel = await openForProto4(options);
+    if (channel !== undefined) report = await converse(channel, options);
+  }
+  if (report === undefined) {
+    if (protocol === 'auto') {
+      onWarning?.(
+        'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
+      );
+    }
+    report = await sendBlindly(await options.open(3, onStderr), options);
+  }
+  await source.recheck();
+  return report;
+}
+
+/** A receiver that has begun to answer; undefined when it does not know the protocol. */
+async function openForProto4(options: DeliverOptions): Promise<Channel | undefined> {
+  const { protocol, onStderr, command } = options;
+  // What an original receiver says of the unknown option is not for the user.
+  const held: Buffer[] = [];
+  let hold = protocol === 'auto';
+  const channel = await options.open(4, (chunk) => {
+    if (hold) held.push(chunk);
+    else onStderr(chunk);
+  });
+  const end = await Promise.race([
+    once(channel.output, 'readable').then(() => undefined),
+    channel.end,
+  ]);
+  hold = false;
+  const answered = channel.output.readableLength > 0;
+  if (end !== undefined && !answered && protocol === 'auto' && !NEVER_RAN.has(end.status)) {
+    channel.destroy();
+    return undefined;
+  }
+  for (const chunk of held) onStderr(chunk);
+  if (end !== undefined && !answered) {
+    channel.destroy();
+    throw (
+      explainEnd(end, { description: channel.description, command }) ??
+      new LvmsyncError('REMOTE_FAILED', `${channel.description}: ${command} said nothing`, {
+        hint: 'is it lvmsync? try it with --version',
+      })
+    );
+  }
+  return channel;
+}
+
+function converse(channel: Channel, options: DeliverOptions): Promise<SendReport> {
+  return throughChannel(channel, options, () => sendTransfer({ ...options, channel }));
+}
+
+function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendReport> {
+  const { source, engine, signal } = options;
+  return throughChannel(channel, options, () => {
+    channel.output.resume();
+    return send({
       extents: source.extents,
       source: source.data,
       engine,
       output: channel.input,
       signal,
     });
+  });
+}
+
+/** Runs one conversation, waits for the far side's end, and finds the best explanation of it. */
+async function throughChannel(
+  channel: Channel,
+  { command, signal }: DeliverOptions,
+  talk: () => Promise<SendReport>,
+): Promise<SendReport> {
+  const remote = { description: channel.description, command };
+  const interrupt = () => channel.destroy();
+  signal?.addEventListener('abort', interrupt, { once: true });
+  try {
+    const report = await talk();
     channel.input.end();
     channel.output.resume();
     const failure = explainEnd(await channel.end, remote);
     if (failure !== undefined) throw failure;
-    await source.recheck();
     return report;
   } catch (error) {
     if (signal?.aborted) throw interruptedError();

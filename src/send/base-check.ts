@@ -1,0 +1,180 @@
+/**
+ * Proof, before a byte is overwritten, that the target holds what the changes were made to. The
+ * exception store has the old data of every changed chunk: a chunk of the target must hold that,
+ * or what the transfer will write there anyway (an earlier run may have got that far).
+ */
+import { addPiece, type Batch, createBatch } from '../block/batch.js';
+import type { Engine } from '../block/engine.js';
+import { LvmsyncError } from '../errors.js';
+import { offsetsOutside } from '../extents/outside.js';
+import type { ExceptionPair } from '../lvm/exception-pairs.js';
+import { contentHash } from '../stream/content-hash.js';
+import {
+  fitsTable,
+  MAX_PAYLOAD_BYTES,
+  MAX_RECORD_EXTENTS,
+  RECORD,
+  readTable,
+  TABLE_ENTRY_BYTES,
+} from '../stream/proto4.js';
+import { encodeTableRecord } from '../stream/table-record.js';
+import type { StreamWriter } from '../transport/stream-writer.js';
+import type { ChangeSource } from './change-source.js';
+import type { Answer, Inbox } from './inbox.js';
+
+/** `sample`: some changed and some unchanged chunks; `full`: every changed chunk too. */
+export type BaseCheck = 'sample' | 'full' | 'none';
+
+export interface BaseCheckOptions {
+  source: ChangeSource;
+  engine: Engine;
+  base: BaseCheck;
+  writer: StreamWriter;
+  inbox: Inbox;
+  onNote?: ((line: string) => void) | undefined;
+}
+
+/** Of the changed chunks: so many metadata areas, so many chunks of each. */
+const SAMPLE_AREAS = 16;
+const SAMPLE_CHUNKS_PER_AREA = 8;
+const SAMPLE_UNCHANGED_CHUNKS = 64;
+/** CHECK records that may be unanswered at a time. */
+const CHECKS_IN_FLIGHT = 8;
+/** How many differing ranges a message lists. */
+const LISTED_RANGES = 5;
+
+/**
+ * @throws LvmsyncError BASE_MISMATCH listing the first ranges that differ, and what reading and
+ *   the conversation fail with
+ */
+export async function checkBase(options: BaseCheckOptions): Promise<void> {
+  const { source, base, writer, inbox, onNote } = options;
+  if (base === 'none') return;
+  const unanswered: Promise<Answer>[] = [];
+  const differing: string[] = [];
+  let differingCount = 0;
+  let checkedCount = 0;
+
+  async function takeAnswer(): Promise<void> {
+    const answer = await unanswered.shift();
+    if (answer === undefined) return;
+    const table = createBatch(Buffer.alloc(0), MAX_RECORD_EXTENTS);
+    const { prologue, header } = answer;
+    const position = prologue.length - header.extentCount * TABLE_ENTRY_BYTES;
+    readTable(prologue, position, header, source.volumeBytes, table);
+    differingCount += table.count;
+    for (let i = 0; i < table.count && differing.length < LISTED_RANGES; i++) {
+      differing.push(`${table.offsets[i]}+${table.lengths[i]}`);
+    }
+  }
+
+  for await (const { extents, hashes } of chunkGroups(options)) {
+    checkedCount += extents.count;
+    unanswered.push(inbox.expect(RECORD.checked));
+    await writer.write(encodeTableRecord(RECORD.check, extents, Buffer.concat(hashes)));
+    if (unanswered.length === CHECKS_IN_FLIGHT) await takeAnswer();
+  }
+  while (unanswered.length > 0) await takeAnswer();
+  if (differingCount > 0) throw mismatch(differingCount, checkedCount, differing);
+  onNote?.(`base: ${checkedCount} chunks of the target compared (${base}), all as expected`);
+}
+
+/** Chunks to ask about in one record: for each the hashes that will do. */
+interface ChunkGroup {
+  extents: Batch;
+  hashes: Buffer[];
+}
+
+async function* chunkGroups(options: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+  yield* changedGroups(options);
+  yield* unchangedGroups(options);
+}
+
+async function* changedGroups({
+  source,
+  engine,
+  base,
+}: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+  const { chunkBytes, volumeBytes } = source;
+  const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
+  const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
+  const before = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
+  const sampled = base === 'sample';
+  for await (const area of source.pairs(sampled ? SAMPLE_AREAS : undefined)) {
+    for (const group of groupsOf(sampled ? pick(area, SAMPLE_CHUNKS_PER_AREA) : area, comparedBytes)) {
+      now.count = 0;
+      before.count = 0;
+      for (const [index, { originOffset, storeOffset }] of group.entries()) {
+        const length = Math.min(comparedBytes, volumeBytes - originOffset);
+        addPiece(now, originOffset, length, index * comparedBytes);
+        addPiece(before, storeOffset, length, index * comparedBytes);
+      }
+      await Promise.all([source.data.read(now), source.store.read(before)]);
+      const hashes = group.flatMap((_, index) => [hashAt(before, index), hashAt(now, index)]);
+      yield { extents: now, hashes };
+    }
+  }
+}
+
+async function* unchangedGroups({
+  source,
+  engine,
+}: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+  const { chunkBytes, volumeBytes, extents } = source;
+  const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
+  const chunkCount = Math.ceil(volumeBytes / chunkBytes);
+  const picked = new Set<number>();
+  for (let i = 0; i < SAMPLE_UNCHANGED_CHUNKS; i++) {
+    picked.add(Math.floor(Math.random() * chunkCount) * chunkBytes);
+  }
+  const unchanged = offsetsOutside(extents, [...picked].sort((a, b) => a - b));
+  const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
+  const places = unchanged.map((originOffset) => ({ originOffset, storeOffset: 0 }));
+  for (const group of groupsOf(places, comparedBytes)) {
+    now.count = 0;
+    for (const [index, { originOffset }] of group.entries()) {
+      const length = Math.min(comparedBytes, volumeBytes - originOffset);
+      addPiece(now, originOffset, length, index * comparedBytes);
+    }
+    await source.data.read(now);
+    yield { extents: now, hashes: group.map((_, index) => hashAt(now, index)) };
+  }
+}
+
+function hashAt(batch: Batch, index: number): Buffer {
+  const position = batch.positions[index]!;
+  return contentHash(batch.buffer.subarray(position, position + batch.lengths[index]!));
+}
+
+/** Ascending chunks, cut into what fits in a record. */
+function* groupsOf(pairs: ExceptionPair[], comparedBytes: number): Generator<ExceptionPair[]> {
+  const limit = Math.min(MAX_RECORD_EXTENTS, Math.floor(MAX_PAYLOAD_BYTES / comparedBytes));
+  let group: ExceptionPair[] = [];
+  for (const pair of pairs) {
+    const last = group.at(-1);
+    const fits = last === undefined || fitsTable(last.originOffset + comparedBytes, pair.originOffset);
+    if (group.length === limit || !fits) {
+      yield group;
+      group = [];
+    }
+    group.push(pair);
+  }
+  if (group.length > 0) yield group;
+}
+
+/** Some of the pairs, still ascending. */
+function pick(pairs: ExceptionPair[], count: number): ExceptionPair[] {
+  if (pairs.length <= count) return pairs;
+  const step = pairs.length / count;
+  return Array.from({ length: count }, (_, i) => pairs[Math.floor((i + Math.random()) * step)]!);
+}
+
+function mismatch(count: number, checked: number, listed: string[]): LvmsyncError {
+  return new LvmsyncError(
+    'BASE_MISMATCH',
+    `the target does not hold what the changes were made to: ${count} of ${checked} chunks compared differ, first at ${listed.join(', ')} (offset+bytes)`,
+    {
+      hint: 'it is another volume, or was changed since the copy: copy the whole volume again; --no-verify-base if you know better',
+    },
+  );
+}

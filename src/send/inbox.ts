@@ -1,0 +1,119 @@
+/** What a receiver answers during a transfer, kept apart by type and checked as it comes. */
+import type { Engine } from '../block/engine.js';
+import { LvmsyncError } from '../errors.js';
+import type { ByteSource } from '../stream/bytes.js';
+import { parseHandshake } from '../stream/handshake.js';
+import { parseRefusal } from '../stream/messages.js';
+import {
+  damaged,
+  MAX_JSON_BYTES,
+  MAX_PROLOGUE_BYTES,
+  RECORD,
+  type RecordHeader,
+  type RecordType,
+} from '../stream/proto4.js';
+import { createRecordReader } from '../transport/record-reader.js';
+
+export interface Answer {
+  header: RecordHeader;
+  prologue: Buffer;
+  payload: Buffer;
+}
+
+export interface Inbox {
+  /**
+   * The next answer of a type. To be called before the peer can have been asked for it: an answer
+   * that nobody expects ends the conversation.
+   *
+   * @throws what the conversation failed with: the receiver's own refusal, CONNECTION_LOST,
+   *   PEER_STALLED, STREAM_DAMAGED
+   */
+  expect(type: RecordType): Promise<Answer>;
+}
+
+export interface InboxOptions {
+  /** From the receiver's label on. */
+  source: ByteSource;
+  engine: Engine;
+  /** For messages: the host. */
+  peer: string;
+  /** Called once, with what every `expect` fails with too. */
+  onFailure(error: LvmsyncError): void;
+}
+
+export function createInbox({ source, engine, peer, onFailure }: InboxOptions): Inbox {
+  const expected = new Map<number, PromiseWithResolvers[]>();
+  let failure: LvmsyncError | undefined;
+  let ended = false;
+
+  async function readAll(): Promise<void> {
+    const reader = createRecordReader(source, engine);
+    await readLabel(source);
+    for (;;) {
+      const header = await reader.nextHeader();
+      if (header === undefined) throw lost(peer);
+      const body = Buffer.alloc(MAX_PROLOGUE_BYTES + MAX_JSON_BYTES);
+      const { prologue, payload } = await reader.readBody(body, MAX_PROLOGUE_BYTES);
+      if (header.type === RECORD.alive || header.type === RECORD.durable) continue;
+      if (header.type === RECORD.refuse) throw parseRefusal(payload, peer);
+      const waiter = expected.get(header.type)?.shift();
+      if (waiter === undefined) throw damaged(`${peer} answered what was not asked`);
+      waiter.resolve({ header, prologue, payload });
+      if (header.type === RECORD.receipt) {
+        ended = true;
+        return;
+      }
+    }
+  }
+
+  readAll().catch((error: unknown) => {
+    if (ended) return;
+    failure = error instanceof LvmsyncError ? error : lost(peer, error);
+    for (const waiters of expected.values()) for (const { reject } of waiters) reject(failure);
+    onFailure(failure);
+  });
+
+  return {
+    expect(type) {
+      const { promise, resolve, reject } = withResolvers();
+      promise.catch(() => undefined); // whoever awaits it meets the failure
+      if (failure !== undefined) reject(failure);
+      const waiters = expected.get(type);
+      if (waiters === undefined) expected.set(type, [{ resolve, reject }]);
+      else waiters.push({ resolve, reject });
+      return promise;
+    },
+  };
+}
+
+interface PromiseWithResolvers {
+  resolve(answer: Answer): void;
+  reject(error: unknown): void;
+}
+
+function withResolvers(): PromiseWithResolvers & { promise: Promise<Answer> } {
+  let resolve: (answer: Answer) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<Answer>((settle, fail) => {
+    resolve = settle;
+    reject = fail;
+  });
+  return { promise, resolve, reject };
+}
+
+async function readLabel(source: ByteSource): Promise<void> {
+  const line = Buffer.alloc(17);
+  for (let filled = 0; filled < line.length; ) {
+    const readBytes = await source.read(line.subarray(filled));
+    if (readBytes === 0) throw lost(source.description);
+    filled += readBytes;
+  }
+  if (parseHandshake(line)?.protocol !== 4) throw damaged('the receiver does not speak PROTO[4]');
+}
+
+function lost(peer: string, cause?: unknown): LvmsyncError {
+  return new LvmsyncError('CONNECTION_LOST', `${peer} ended without a receipt`, {
+    hint: 'the target is incomplete; run the same command again',
+    cause,
+  });
+}

@@ -1,0 +1,169 @@
+/** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
+import type { Engine } from '../block/engine.js';
+import { LvmsyncError } from '../errors.js';
+import { createTransferDigest } from '../stream/digest.js';
+import { encodeMessage } from '../stream/message-encoder.js';
+import {
+  parseAccept,
+  parseReceipt,
+  parseReceiverHello,
+  type ReceiverHello,
+  refusalOf,
+  type SenderHello,
+  type Totals,
+} from '../stream/messages.js';
+import { RECORD } from '../stream/proto4.js';
+import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
+import { zstdAvailable, zstdCompress } from '../stream/zstd.js';
+import { streamSource } from '../transport/byte-source.js';
+import type { Channel } from '../transport/channel.js';
+import { keepAlive, withTimeout } from '../transport/pulse.js';
+import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
+import { type BaseCheck, checkBase } from './base-check.js';
+import type { ChangeSource } from './change-source.js';
+import { createInbox } from './inbox.js';
+import { createProto4Encoder } from './proto4-encoder.js';
+import { type SendReport, sendRecords } from './send.js';
+
+export interface SendTransferOptions {
+  source: ChangeSource;
+  engine: Engine;
+  version: string;
+  /** Compress the data where the receiver can take it. */
+  compress?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface ConverseOptions extends SendTransferOptions {
+  channel: Channel;
+  /** How much of the target is checked to hold the base before anything is overwritten. */
+  base: BaseCheck;
+  /** How long the receiver may be silent, in milliseconds; 0 for ever. */
+  timeoutMs: number;
+  onNote?: ((line: string) => void) | undefined;
+}
+
+/**
+ * Sends all changes and resolves when the receipt has come and is right: the target is flushed
+ * and holds what was sent.
+ *
+ * @throws LvmsyncError what the receiver refused with; TARGET_TOO_SMALL and BASE_MISMATCH before
+ *   anything is written; RECEIPT_WRONG, PEER_STALLED, CONNECTION_LOST, INTERRUPTED, and what the
+ *   engine throws
+ */
+export async function sendTransfer(options: ConverseOptions): Promise<SendReport> {
+  const { channel, engine, timeoutMs, onNote } = options;
+  const writer = createStreamWriter(channel.input);
+  const inbox = createInbox({
+    source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
+    engine,
+    peer: channel.description,
+    onFailure: writer.fail,
+  });
+  const stopKeepingAlive = keepAlive(writer, timeoutMs);
+  try {
+    const answers = {
+      hello: inbox.expect(RECORD.hello),
+      accept: inbox.expect(RECORD.accept),
+      receipt: inbox.expect(RECORD.receipt),
+    };
+    await writeOpening(writer, options);
+    const hello = parseReceiverHello((await answers.hello).payload);
+    checkTargetSize(hello, options);
+    parseAccept((await answers.accept).payload);
+    await checkBase({ ...options, writer, inbox, onNote });
+    const compress = options.compress === true && hello.capabilities.includes('zstd');
+    const { report, totals } = await sendBody(writer, { ...options, compress });
+    checkReceipt(parseReceipt((await answers.receipt).payload), totals);
+    return report;
+  } catch (error) {
+    // The receiver must not take the end of the stream for an accident, or wait for more.
+    if (!channel.input.destroyed) {
+      await writer.write(encodeMessage(RECORD.refuse, refusalOf(error))).catch(() => undefined);
+    }
+    throw error;
+  } finally {
+    stopKeepingAlive();
+  }
+}
+
+/**
+ * Writes a whole PROTO[4] stream for a file: what a receiver would answer is left out.
+ *
+ * @throws LvmsyncError as `sendRecords`
+ */
+export async function writeTransfer(
+  writer: StreamWriter,
+  options: SendTransferOptions,
+): Promise<SendReport> {
+  const openingBytes = await writeOpening(writer, options);
+  const { report } = await sendBody(writer, options);
+  await writer.finish();
+  return { ...report, streamBytes: report.streamBytes + openingBytes };
+}
+
+async function writeOpening(
+  writer: StreamWriter,
+  { source, version }: SendTransferOptions,
+): Promise<number> {
+  const { extents } = source;
+  const hello: SenderHello = {
+    version,
+    capabilities: zstdAvailable ? ['zstd'] : [],
+    source: {
+      sizeBytes: source.volumeBytes,
+      chunkBytes: source.chunkBytes,
+      id: source.id,
+      extents: { count: extents.extentCount, bytes: extents.totalBytes },
+    },
+  };
+  const opening = Buffer.concat([
+    Buffer.from(PROTO4_HANDSHAKE),
+    encodeMessage(RECORD.hello, hello),
+  ]);
+  await writer.write(opening);
+  return opening.length;
+}
+
+async function sendBody(
+  writer: StreamWriter,
+  { source, engine, compress, signal }: SendTransferOptions,
+): Promise<{ report: SendReport; totals: Totals }> {
+  const digest = createTransferDigest();
+  const encoder = createProto4Encoder({
+    extents: source.extents,
+    engine,
+    digest,
+    ...(compress && { compress: zstdCompress }),
+  });
+  const report = await sendRecords({ encoder, source: source.data, engine, writer, signal });
+  const totals: Totals = {
+    records: report.recordCount,
+    dataBytes: report.dataBytes,
+    digest: digest.hex(),
+  };
+  const end = encodeMessage(RECORD.end, totals);
+  await writer.write(end);
+  return { report: { ...report, streamBytes: report.streamBytes + end.length }, totals };
+}
+
+function checkTargetSize({ target }: ReceiverHello, { source, channel }: ConverseOptions): void {
+  if (target.sizeBytes >= source.volumeBytes) return;
+  throw new LvmsyncError(
+    'TARGET_TOO_SMALL',
+    `${channel.description}: the target has ${target.sizeBytes} bytes, but the source has ${source.volumeBytes}`,
+    { hint: 'enlarge it (lvextend) or name a larger target' },
+  );
+}
+
+function checkReceipt(receipt: Totals & { flushed: boolean }, sent: Totals): void {
+  const same =
+    receipt.records === sent.records &&
+    receipt.dataBytes === sent.dataBytes &&
+    receipt.digest === sent.digest;
+  if (same && receipt.flushed) return;
+  throw new LvmsyncError('RECEIPT_WRONG', 'the receiver acknowledged something else than was sent', {
+    hint: 'do not use the target; run the same command again',
+  });
+}
+
