@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -271,6 +271,35 @@ kernelTests(import.meta.url, { disks: ['256M'] }, ([disk]) => {
     }
     await removeVolumes(pool);
   });
+
+  test('when a tool is missing then its package is named', () =>
+    withSnapshot(async (_, snapshotPath) => {
+      for (const [tool, debianPackage] of [
+        ['dmsetup', /apt install dmsetup/],
+        ['lvs', /apt install lvm2/],
+      ] as const) {
+        const [path, hidden] = [`/usr/sbin/${tool}`, `/usr/sbin/${tool}.hidden`];
+        renameSync(path, hidden); // in the guest only
+        try {
+          const words = new RegExp(`program ${tool} is not there`);
+          const finding = findThickSnapshot(snapshotPath);
+          await assertRefused(finding, 'TOOL_MISSING', words, debianPackage);
+        } finally {
+          renameSync(hidden, path);
+        }
+      }
+    }));
+
+  test('when the user may not ask device-mapper then root is asked for', () =>
+    withSnapshot(async (_, snapshotPath) => {
+      process.seteuid?.('nobody');
+      try {
+        const finding = findThickSnapshot(snapshotPath);
+        await assertRefused(finding, 'TOOL_FAILED', /dmsetup failed: /, /run lvmsync as root/);
+      } finally {
+        process.seteuid?.(0);
+      }
+    }));
 
   test('when a snapshot was made with dmsetup alone then it is found, or refused if transient', async () => {
     const real = await createVolume(GROUP, 'real', 8 * MIB);
