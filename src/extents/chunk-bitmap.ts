@@ -1,4 +1,4 @@
-import type { ChunkSet } from './chunk-set.js';
+import type { ChunkColumn, ChunkSet } from './chunk-set.js';
 import type { ExtentSource, Extents } from './extents.js';
 import { createSliceBuilder } from './slice-builder.js';
 
@@ -9,24 +9,29 @@ const ALL_ONES = 0xffff_ffff;
 
 /** One bit a chunk. The memory comes zeroed from the system, which backs it when it is touched. */
 export function createChunkBitmap(chunkLimit: number): ChunkSet {
-  const words = new Uint32Array(Math.ceil(chunkLimit / WORD_BITS));
-  let size = 0;
+  const bitmap = new Uint32Array(Math.ceil(chunkLimit / WORD_BITS));
   return {
-    get size() {
-      return size;
-    },
-    add(low, high) {
-      const index = high === 0 ? low >>> 5 : high * WORDS_PER_HIGH + (low >>> 5);
-      const word = words[index]!;
-      const bit = 1 << (low & 31);
-      size++;
-      if ((word & bit) !== 0) return false;
-      words[index] = word | bit;
-      return true;
-    },
+    add: (column) => addToBitmap(bitmap, column),
     findDuplicate: () => undefined,
-    toExtents: (chunkBytes, volumeBytes) => bitmapExtents(words, chunkBytes, volumeBytes),
+    toExtents: (chunkBytes, volumeBytes) => bitmapExtents(bitmap, chunkBytes, volumeBytes),
   };
+}
+
+/** The innermost loop of reading a store: about 10 ns a chunk, nearly all of it cache misses. */
+function addToBitmap(bitmap: Uint32Array, column: ChunkColumn): number {
+  const { words, firstWord, strideWords, count } = column;
+  let word = firstWord;
+  for (let added = 0; added < count; added++) {
+    const low = words[word]!;
+    const high = words[word + 1]!;
+    const index = high === 0 ? low >>> 5 : high * WORDS_PER_HIGH + (low >>> 5);
+    const bits = bitmap[index]!;
+    const bit = 1 << (low & 31);
+    if ((bits & bit) !== 0) return added;
+    bitmap[index] = bits | bit;
+    word += strideWords;
+  }
+  return count;
 }
 
 function bitmapExtents(words: Uint32Array, chunkBytes: number, volumeBytes: number): ExtentSource {

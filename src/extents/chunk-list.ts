@@ -18,18 +18,18 @@ export function createChunkList(): ChunkSet {
   }
 
   return {
-    get size() {
-      return size;
-    },
-    add(low, high) {
-      if (used === slab.length) {
-        slab = new Float64Array(SLAB_ENTRIES);
-        slabs.push(slab);
-        used = 0;
+    add({ words, firstWord, strideWords, count }) {
+      for (let index = 0; index < count; index++) {
+        if (used === slab.length) {
+          slab = new Float64Array(SLAB_ENTRIES);
+          slabs.push(slab);
+          used = 0;
+        }
+        const word = firstWord + index * strideWords;
+        slab[used++] = words[word + 1]! * 2 ** 32 + words[word]!;
       }
-      slab[used++] = high * 2 ** 32 + low;
-      size++;
-      return true;
+      size += count;
+      return count;
     },
     findDuplicate() {
       const chunks = sort();

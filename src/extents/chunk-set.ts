@@ -2,20 +2,31 @@ import { createChunkBitmap } from './chunk-bitmap.js';
 import { createChunkList } from './chunk-list.js';
 import type { ExtentSource } from './extents.js';
 
+/**
+ * Chunk numbers among other words, as a store's entries hold them: each is a low word and the high
+ * word after it, and they lie `strideWords` apart. One call takes thousands, because a call for
+ * each, or 64-bit numbers, would cost more than all the rest.
+ */
+export interface ChunkColumn {
+  words: Uint32Array;
+  /** Index of the first chunk number's low word. */
+  firstWord: number;
+  strideWords: number;
+  count: number;
+}
+
 /** A set of chunk numbers, filled in any order, that ends as sorted and joined extents. */
 export interface ChunkSet {
-  /** How many chunks were added, duplicates included. */
-  readonly size: number;
   /**
-   * Adds the chunk `high * 2^32 + low`; two words, because that is how a store holds it and a
-   * 64-bit number would cost more than all the rest. The chunk is below the set's limit.
+   * Adds chunk numbers below the set's limit, up to the first that was there already, if the set
+   * can tell at once.
    *
-   * @returns false when the chunk was there already and the set can tell at once
+   * @returns how many were added
    */
-  add(low: number, high: number): boolean;
+  add(column: ChunkColumn): number;
   /** A chunk that was added twice without `add` noticing, if there is one. */
   findDuplicate(): number | undefined;
-  /** The chunks as byte ranges of a volume of `volumeBytes`: the last chunk may be partial. */
+  /** The chunks as byte ranges of a volume of `volumeBytes`: its last chunk may be partial. */
   toExtents(chunkBytes: number, volumeBytes: number): ExtentSource;
 }
 

@@ -29,6 +29,8 @@ export interface BadEntry {
 
 /** An entry is the origin's chunk and the store's chunk, each a low and a high word. */
 const ENTRY_WORDS = 4;
+const OLD_WORD = 0;
+const NEW_WORD = 2;
 const HIGH_WORD = 2 ** 32;
 
 /** The list ends at the first entry that points at the store's chunk 0, its header. */
@@ -40,38 +42,52 @@ export function countEntries(words: Uint32Array, maxEntries: number): number {
   return maxEntries;
 }
 
-/**
- * Adds the first `count` entries to the sets, up to the first bad one.
- *
- * Runs once for each of perhaps a hundred million entries, so it works on words and makes nothing.
- */
+/** Adds the first `count` entries to the sets; stops when one is bad. */
 export function addEntries(
   checks: EntryChecks,
   words: Uint32Array,
   count: number,
 ): BadEntry | undefined {
-  const { originChunks, oldChunks, newChunks } = checks;
-  const { storeChunks, entriesPerArea } = checks.layout;
-  const areaStride = (entriesPerArea + 1) >>> 0;
-  for (let entry = 0; entry < count; entry++) {
-    const word = entry * ENTRY_WORDS;
-    const oldLow = words[word]!;
-    const oldHigh = words[word + 1]!;
-    const newLow = words[word + 2]!;
-    const newHigh = words[word + 3]!;
-    const old = oldHigh * HIGH_WORD + oldLow;
-    if (old >= originChunks) return { entry, fault: 'old-outside', chunk: old };
-    const stored = newHigh * HIGH_WORD + newLow;
-    if (stored >= storeChunks) return { entry, fault: 'new-outside', chunk: stored };
-    const placeInStride = newHigh === 0 ? newLow % areaStride : stored % areaStride;
-    if (placeInStride === 1) return { entry, fault: 'new-is-metadata', chunk: stored };
-    if (!oldChunks.add(oldLow, oldHigh)) return { entry, fault: 'old-twice', chunk: old };
-    if (!newChunks.add(newLow, newHigh)) return { entry, fault: 'new-twice', chunk: stored };
+  const outside = findOutside(checks, words, count);
+  if (outside) return outside;
+  const column = { words, strideWords: ENTRY_WORDS, count };
+  const oldAdded = checks.oldChunks.add({ ...column, firstWord: OLD_WORD });
+  if (oldAdded < count) {
+    return { entry: oldAdded, fault: 'old-twice', chunk: chunkAt(words, oldAdded, OLD_WORD) };
+  }
+  const newAdded = checks.newChunks.add({ ...column, firstWord: NEW_WORD });
+  if (newAdded < count) {
+    return { entry: newAdded, fault: 'new-twice', chunk: chunkAt(words, newAdded, NEW_WORD) };
   }
   return undefined;
 }
 
-/** The first entry from `start` to before `count` with `chunk` as its old or new chunk, or -1. */
+function findOutside(
+  { originChunks, layout }: EntryChecks,
+  words: Uint32Array,
+  count: number,
+): BadEntry | undefined {
+  const { storeChunks, entriesPerArea } = layout;
+  const areaStride = entriesPerArea + 1;
+  for (let entry = 0; entry < count; entry++) {
+    const old = chunkAt(words, entry, OLD_WORD);
+    if (old >= originChunks) return { entry, fault: 'old-outside', chunk: old };
+    const stored = chunkAt(words, entry, NEW_WORD);
+    if (stored >= storeChunks) return { entry, fault: 'new-outside', chunk: stored };
+    // The remainder of a word is many times cheaper than that of a larger number.
+    const newLow = words[entry * ENTRY_WORDS + NEW_WORD]!;
+    const remainder = stored === newLow ? newLow % areaStride : stored % areaStride;
+    if (remainder === 1) return { entry, fault: 'new-is-metadata', chunk: stored };
+  }
+  return undefined;
+}
+
+function chunkAt(words: Uint32Array, entry: number, firstWord: number): number {
+  const word = entry * ENTRY_WORDS + firstWord;
+  return words[word + 1]! * HIGH_WORD + words[word]!;
+}
+
+/** The first entry from `start` to before `count` that has `chunk` as its old or new chunk, or -1. */
 export function findEntry(
   words: Uint32Array,
   start: number,
@@ -79,12 +95,9 @@ export function findEntry(
   which: 'old' | 'new',
   chunk: number,
 ): number {
-  const low = chunk % HIGH_WORD;
-  const high = Math.floor(chunk / HIGH_WORD);
-  const lowWord = which === 'old' ? 0 : 2;
+  const firstWord = which === 'old' ? OLD_WORD : NEW_WORD;
   for (let entry = start; entry < count; entry++) {
-    const word = entry * ENTRY_WORDS + lowWord;
-    if (words[word] === low && words[word + 1] === high) return entry;
+    if (chunkAt(words, entry, firstWord) === chunk) return entry;
   }
   return -1;
 }
