@@ -77,6 +77,11 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+std::vector<Request> Plan(const File& file, Direction direction, std::vector<Piece> pieces) {
+  if (direction == Direction::kRead) return PlanReads(std::move(pieces), file.align_bytes());
+  return PlanWrites(std::move(pieces), file.align_bytes(), file.write_align_bytes());
+}
+
 // read/write(handle, buffer, offsets, lengths, positions, count, done)
 Napi::Value StartBatch(const Napi::CallbackInfo& info, Direction direction) {
   std::shared_ptr<File> file = FileOf(info);
@@ -87,10 +92,7 @@ Napi::Value StartBatch(const Napi::CallbackInfo& info, Direction direction) {
 
   Environment* environment = Of(info);
   std::shared_ptr<Pages> memory = environment->pages()->Find(pieces.front().memory);
-  std::vector<Request> requests =
-      direction == Direction::kRead
-          ? PlanReads(std::move(pieces), file->align_bytes())
-          : PlanWrites(std::move(pieces), file->align_bytes(), file->write_align_bytes());
+  std::vector<Request> requests = Plan(*file, direction, std::move(pieces));
   auto operation =
       std::make_unique<BatchOperation>(info[6].As<Napi::Function>(), info[1].As<Napi::Object>());
   const auto done = [environment, key = operation.get()] { environment->Complete(key); };

@@ -93,11 +93,11 @@ int File::Open(const OpenOptions& options, std::shared_ptr<File>* file) {
   }
   if (!main.valid()) return errno;
 
-  Geometry geometry = {};
-  if (const int error = ReadGeometry(main.fd(), options.write, &geometry); error != 0) {
+  Geometry found = {};
+  if (const int error = ReadGeometry(main.fd(), options.write, &found); error != 0) {
     return error;
   }
-  *file = std::make_shared<File>(std::move(main), direct, geometry);
+  *file = std::make_shared<File>(std::move(main), direct, found);
   return 0;
 }
 
