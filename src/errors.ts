@@ -31,6 +31,7 @@ export const ERROR_EXIT_CODES = {
   TOOL_FAILED: EXIT.refused,
   NOT_A_SNAPSHOT: EXIT.refused,
   SNAPSHOT_UNSUPPORTED: EXIT.refused,
+  DATA_SOURCE_UNSUITABLE: EXIT.refused,
   SNAPSHOT_INVALID: EXIT.integrity,
   SNAPSHOT_CHANGED: EXIT.integrity,
 

@@ -5,7 +5,7 @@ import type { ExtentSource } from '../extents/extents.js';
 import { checkDataSource } from '../lvm/data-source.js';
 import { type ExceptionPair, readExceptionPairs } from '../lvm/exception-pairs.js';
 import { readExceptions, readStoreState } from '../lvm/exception-store.js';
-import { readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
+import { assertUsable, readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
 import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js';
 
 export interface ChangeSource {
@@ -78,7 +78,7 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
   const { dataPath, force, engine } = options;
   const snapshot = await findThickSnapshot(options.name);
   if (dataPath !== undefined && !force) await checkDataSource(snapshot, dataPath);
-  const status = await assertActive(snapshot);
+  const status = await readActiveStatus(snapshot);
   const source = await openSource({
     storePath: snapshot.storePath,
     dataPath: dataPath ?? snapshot.originPath,
@@ -93,7 +93,7 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
   return {
     ...source,
     async recheck() {
-      await assertActive(snapshot);
+      await readActiveStatus(snapshot);
       await source.recheck();
     },
   };
@@ -159,10 +159,10 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
   }
 }
 
-async function assertActive(snapshot: ThickSnapshot): Promise<SnapshotStatus> {
+async function readActiveStatus(snapshot: ThickSnapshot): Promise<SnapshotStatus> {
   const status = await readSnapshotStatus(snapshot);
-  if (status.state === 'active') return status;
-  throw filledUp(snapshot.snapshotPath);
+  assertUsable(snapshot, status);
+  return status;
 }
 
 function filledUp(description: string): LvmsyncError {

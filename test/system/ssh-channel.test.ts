@@ -210,6 +210,20 @@ test('when the far side does not read then writes wait and memory stays bounded'
   await transport.close();
 });
 
+test('when nobody reads what the far side sends then it waits and memory stays bounded', async () => {
+  const transport = transportTo(sshd);
+  const channel = await transport.open(['cat', '/dev/zero'], ignore);
+  let before = -1;
+  while (channel.output.readableLength !== before && before <= 4 * MiB) {
+    before = channel.output.readableLength;
+    await delay(300);
+  }
+  assert.ok(before >= MiB && before <= 4 * MiB, `${before} bytes wait`);
+  channel.destroy();
+  assert.equal((await channel.end).error?.code, 'CONNECTION_LOST');
+  await transport.close();
+});
+
 test('when a channel is destroyed then the far side sees its input end, and the connection lives on', async () => {
   const transport = transportTo(sshd);
   const marker = join(sshd.directory, 'running');

@@ -3,6 +3,7 @@ import type { ClientChannel } from 'ssh2';
 import { LvmsyncError } from '../../errors.js';
 import type { Channel, ChannelEnd } from '../channel.js';
 import type { Connection } from './connection.js';
+import { oneLine } from './server-text.js';
 
 /** How long a killed command may take to end before its end is taken for granted. */
 const DESTROY_GRACE_MS = 2000;
@@ -132,7 +133,7 @@ function outputOf(channel: ClientChannel): Readable {
 }
 
 function refusal(connection: Connection, description: string, error: unknown): LvmsyncError {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = oneLine(error instanceof Error ? error.message : String(error));
   if (/Not connected|No response from server/.test(message)) return connection.lossReason();
   if (error instanceof Error && 'reason' in error) {
     return new LvmsyncError(
