@@ -75,9 +75,9 @@ export interface SnapshotOptions {
  *   SNAPSHOT_INVALID, and what `openStoreSource` throws
  */
 export async function openSnapshotSource(options: SnapshotOptions): Promise<ChangeSource> {
-  const { dataPath, force, engine } = options;
+  const { engine } = options;
   const snapshot = await findThickSnapshot(options.name);
-  if (dataPath !== undefined && !force) await checkDataSource(snapshot, dataPath);
+  const dataPath = await findDataSource(snapshot, options);
   const status = await readActiveStatus(snapshot);
   const source = await openSource({
     storePath: snapshot.storePath,
@@ -97,6 +97,15 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
       await source.recheck();
     },
   };
+}
+
+async function findDataSource(
+  snapshot: ThickSnapshot,
+  { dataPath, force }: SnapshotOptions,
+): Promise<string | undefined> {
+  if (dataPath === undefined || force) return dataPath;
+  const later = await checkDataSource(snapshot, dataPath);
+  return later.snapshotPath;
 }
 
 interface SourceOptions extends StoreOptions {
