@@ -12,6 +12,7 @@ export type { ExtentSource, Extents } from './extents/extents.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
 export { type ApplyOptions, applyStream } from './receive/apply.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
+export type { BaseCheck } from './send/base-check.js';
 export {
   type ChangeSource,
   openSnapshotSource,
@@ -20,6 +21,7 @@ export {
   type StoreOptions,
 } from './send/change-source.js';
 export { type SendOptions, type SendReport, send } from './send/send.js';
+export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
 export type { ByteSource } from './stream/bytes.js';
 export { openFileSource, streamSource } from './transport/byte-source.js';
 export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
@@ -28,4 +30,4 @@ export { localChannel } from './transport/local.js';
 export { type RshOptions, rshTransport } from './transport/rsh.js';
 export { type SshOptions, sshTransport } from './transport/ssh2/transport.js';
 export { standardOutput } from './transport/standard-output.js';
-export { type DeliverOptions, deliver } from './workflow/deliver.js';
+export { type DeliverOptions, deliver, type Protocol } from './workflow/deliver.js';

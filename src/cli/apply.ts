@@ -5,9 +5,11 @@ import {
   type ByteSource,
   loadEngine,
   openFileSource,
+  standardOutput,
   streamSource,
 } from '../index.js';
 import { type Job, usageError } from './job.js';
+import { packageVersion } from './version.js';
 
 const STDIN_FD = 0;
 
@@ -20,7 +22,8 @@ export async function runApply(job: Job): Promise<void> {
   }
   const { engine, note } = loadEngine(options.engine);
   reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
-  const input = await openInput(options.server ? '-' : (options.apply ?? '-'));
+  const file = options.server ? '-' : (options.apply ?? '-');
+  const input = await openInput(file);
   try {
     const report = await applyStream({
       input,
@@ -29,6 +32,10 @@ export async function runApply(job: Job): Promise<void> {
       snapbackPath: options.snapback,
       force: options.force,
       onWarning: reporter.warn,
+      // Only a sender that asked for PROTO[4] listens.
+      ...(options.protocol === 4 && file === '-' && { answers: standardOutput() }),
+      version: packageVersion(),
+      timeoutMs: options.timeout * 1000,
     });
     reporter.note(
       `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,

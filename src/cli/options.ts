@@ -15,5 +15,10 @@ export interface CliOptions {
   remoteCommand?: string;
   sshConfig?: string;
   engine: EngineChoice;
+  protocol: 3 | 4 | 'auto';
+  /** In seconds. */
+  timeout: number;
+  compress?: true;
+  verifyBase: 'sample' | 'full' | false;
   force?: true;
 }

@@ -1,12 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { Command, Option } from 'commander';
-
-/** The version in package.json. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const { version } = JSON.parse(text) as { version: string };
-  return version;
-}
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { packageVersion } from './version.js';
 
 /** The command line as commander sees it; nothing is run here. */
 export function createProgram(): Command {
@@ -52,10 +45,43 @@ export function createProgram(): Command {
         .choices(['auto', 'native', 'js'])
         .default('auto'),
     )
+    .addOption(
+      new Option('--protocol <protocol>', 'what to speak: 3 is the classic one')
+        .choices(['3', '4', 'auto'])
+        .argParser(parseProtocol)
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--timeout <seconds>', 'give up when the other end is silent so long; 0: never')
+        .argParser(parseSeconds)
+        .default(60),
+    )
+    .addOption(new Option('--compress', 'compress the data where both ends can (zstd)'))
+    .addOption(
+      new Option(
+        '--verify-base <how>',
+        'check that the target holds what the changes were made to before writing',
+      )
+        .choices(['sample', 'full'])
+        .default('sample'),
+    )
+    .addOption(new Option('--no-verify-base', 'write without that check'))
     .addOption(new Option('--force', 'override the refusals that can be overridden'))
     .version(packageVersion(), '-V, --version')
     .showSuggestionAfterError()
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, 'FATAL ERROR: ')),
     });
+}
+
+function parseProtocol(text: string): 3 | 4 | 'auto' {
+  if (text === 'auto') return text;
+  if (text === '3' || text === '4') return text === '3' ? 3 : 4;
+  throw new InvalidArgumentError('Allowed choices are 3, 4, auto.');
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && seconds <= 86_400) return seconds;
+  throw new InvalidArgumentError('It is a number of seconds, a day at the most.');
 }

@@ -9,6 +9,7 @@ import {
   localChannel,
   openSnapshotSource,
   openStoreSource,
+  type Protocol,
   parseDestination,
   rshTransport,
   type SendReport,
@@ -17,8 +18,10 @@ import {
   sshTransport,
   standardOutput,
   type Transport,
+  writeTransfer,
 } from '../index.js';
 import { type Job, usageError } from './job.js';
+import { packageVersion } from './version.js';
 
 const STDOUT_FD = 1;
 
@@ -36,7 +39,7 @@ export async function runSync(job: Job): Promise<void> {
     );
     const report =
       words.destination === undefined
-        ? await toStandardOutput(source, engine, job.signal)
+        ? await toStandardOutput(job, source, engine)
         : await toDestination(job, source, engine, words.destination);
     const seconds = (performance.now() - startedAt) / 1000;
     reporter.say(`Transferred ${report.dataBytes} bytes in ${seconds.toFixed(2)} seconds`);
@@ -85,20 +88,24 @@ function openSource(job: Job, name: string | undefined, engine: Engine): Promise
 }
 
 async function toStandardOutput(
+  { options, signal }: Job,
   source: ChangeSource,
   engine: Engine,
-  signal: AbortSignal,
 ): Promise<SendReport> {
   if (isatty(STDOUT_FD)) {
     throw usageError('standard output is a terminal', 'redirect it to a file or into a pipe');
   }
-  const report = await send({
-    extents: source.extents,
-    source: source.data,
-    engine,
-    output: standardOutput(),
-    signal,
-  });
+  const output = standardOutput();
+  const report =
+    options.protocol === 4
+      ? await writeTransfer(output, {
+          source,
+          engine,
+          version: packageVersion(),
+          compress: options.compress,
+          signal,
+        })
+      : await send({ extents: source.extents, source: source.data, engine, output, signal });
   await source.recheck();
   return report;
 }
@@ -111,28 +118,28 @@ async function toDestination(
 ): Promise<SendReport> {
   const { options, reporter, signal } = job;
   const place = parseDestination(destination);
-  if (place.kind === 'local') {
-    const channel = localChannel(async (input) => {
-      await applyStream({
-        input,
-        targetPath: place.path,
-        engine,
-        snapbackPath: options.snapback,
-        force: options.force,
-        needBytes: source.volumeBytes,
-        sourcePaths: source.paths,
-        onWarning: reporter.warn,
-      });
-    });
-    return deliver({ source, engine, channel, command: 'lvmsync', signal });
-  }
-  const transport = openTransport(job, place.user, place.host);
+  const transport = place.kind === 'local' ? undefined : openTransport(job, place.user, place.host);
   try {
-    const channel = await openChannel(job, transport, place.path);
-    const command = options.remoteCommand ?? 'lvmsync';
-    return await deliver({ source, engine, channel, command, signal });
+    return await deliver({
+      source,
+      engine,
+      open: (protocol, onStderr) =>
+        transport === undefined
+          ? openLocalChannel(job, source, engine, place.path, protocol)
+          : openRemoteChannel(job, transport, place.path, protocol, onStderr),
+      protocol: options.protocol,
+      command: options.remoteCommand ?? 'lvmsync',
+      version: packageVersion(),
+      base: options.verifyBase === false ? 'none' : options.verifyBase,
+      timeoutMs: options.timeout * 1000,
+      compress: options.compress,
+      signal,
+      onStderr: reporter.relay,
+      onNote: reporter.note,
+      onWarning: reporter.warn,
+    });
   } finally {
-    await transport.close();
+    await transport?.close();
   }
 }
 
@@ -152,17 +159,42 @@ function openTransport({ options, reporter }: Job, user: string | undefined, hos
   });
 }
 
-/** The command line that an original receiver takes too; ours alone is given what is more. */
-function openChannel(
+async function openLocalChannel(
   { options, reporter }: Job,
+  source: ChangeSource,
+  engine: Engine,
+  targetPath: string,
+  protocol: Protocol,
+): Promise<Channel> {
+  return localChannel(async (input, answers) => {
+    await applyStream({
+      input,
+      targetPath,
+      engine,
+      ...(protocol === 4 && { answers, version: packageVersion() }),
+      snapbackPath: options.snapback,
+      force: options.force,
+      needBytes: source.volumeBytes,
+      sourcePaths: source.paths,
+      onWarning: reporter.warn,
+    });
+  });
+}
+
+/** The command line that an original receiver takes too; ours alone is given what is more. */
+function openRemoteChannel(
+  { options }: Job,
   transport: Transport,
   path: string,
+  protocol: Protocol,
+  onStderr: (chunk: Buffer) => void,
 ): Promise<Channel> {
   const argv = ['lvmsync', '--apply', '-'];
   if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
+  if (protocol === 4) argv.push('--protocol', '4', '--timeout', String(options.timeout));
   argv.push(path);
-  return transport.open(argv, reporter.relay);
+  return transport.open(argv, onStderr);
 }

@@ -103,6 +103,12 @@ async function receiveAny(
 ): Promise<ReceiveReport> {
   const { protocol } = await readHandshake(source);
   if (protocol === 3) return receive({ source, target, engine, ...(snapback && { snapback }) });
-  const { records, dataBytes } = await receiveTransfer({ source, answers, target, engine, snapback });
+  const { records, dataBytes } = await receiveTransfer({
+    source,
+    answers,
+    target,
+    engine,
+    snapback,
+  });
   return { recordCount: records, writtenBytes: dataBytes };
 }

@@ -32,7 +32,8 @@ export function createChecker(target: BlockFile, engine: Engine): Checker {
   async function check(header: RecordHeader, reader: RecordReader): Promise<Buffer> {
     const { extentCount, payloadBytes } = header;
     const hashCount = payloadBytes / HASH_BYTES / extentCount;
-    if (!HASHES_PER_EXTENT.includes(hashCount)) throw damaged('a check has a strange number of hashes');
+    if (!HASHES_PER_EXTENT.includes(hashCount))
+      throw damaged('a check has a strange number of hashes');
     const payloadPosition = RECORD_HEADER_BYTES + extentCount * TABLE_ENTRY_BYTES;
     const { prologue, payload } = await reader.readBody(body, payloadPosition);
     const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, extents);

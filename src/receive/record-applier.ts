@@ -10,9 +10,9 @@ import {
   MAX_PAYLOAD_BYTES,
   MAX_RECORD_EXTENTS,
   RECORD,
+  RECORD_HEADER_BYTES,
   type RecordHeader,
   readTable,
-  RECORD_HEADER_BYTES,
 } from '../stream/proto4.js';
 import { zstdDecompress } from '../stream/zstd.js';
 import type { RecordReader } from '../transport/record-reader.js';

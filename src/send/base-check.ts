@@ -101,7 +101,10 @@ async function* changedGroups({
   const before = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
   const sampled = base === 'sample';
   for await (const area of source.pairs(sampled ? SAMPLE_AREAS : undefined)) {
-    for (const group of groupsOf(sampled ? pick(area, SAMPLE_CHUNKS_PER_AREA) : area, comparedBytes)) {
+    for (const group of groupsOf(
+      sampled ? pick(area, SAMPLE_CHUNKS_PER_AREA) : area,
+      comparedBytes,
+    )) {
       now.count = 0;
       before.count = 0;
       for (const [index, { originOffset, storeOffset }] of group.entries()) {
@@ -116,10 +119,7 @@ async function* changedGroups({
   }
 }
 
-async function* unchangedGroups({
-  source,
-  engine,
-}: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
   const { chunkBytes, volumeBytes, extents } = source;
   const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
   const chunkCount = Math.ceil(volumeBytes / chunkBytes);
@@ -127,7 +127,10 @@ async function* unchangedGroups({
   for (let i = 0; i < SAMPLE_UNCHANGED_CHUNKS; i++) {
     picked.add(Math.floor(Math.random() * chunkCount) * chunkBytes);
   }
-  const unchanged = offsetsOutside(extents, [...picked].sort((a, b) => a - b));
+  const unchanged = offsetsOutside(
+    extents,
+    [...picked].sort((a, b) => a - b),
+  );
   const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
   const places = unchanged.map((originOffset) => ({ originOffset, storeOffset: 0 }));
   for (const group of groupsOf(places, comparedBytes)) {
@@ -152,7 +155,8 @@ function* groupsOf(pairs: ExceptionPair[], comparedBytes: number): Generator<Exc
   let group: ExceptionPair[] = [];
   for (const pair of pairs) {
     const last = group.at(-1);
-    const fits = last === undefined || fitsTable(last.originOffset + comparedBytes, pair.originOffset);
+    const fits =
+      last === undefined || fitsTable(last.originOffset + comparedBytes, pair.originOffset);
     if (group.length === limit || !fits) {
       yield group;
       group = [];

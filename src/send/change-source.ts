@@ -84,7 +84,7 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
     dataPath: dataPath ?? snapshot.originPath,
     engine,
     description: snapshot.snapshotPath,
-    id: `${snapshot.vgUuid} ${snapshot.lvUuid} ${snapshot.createdAt}`,
+    id: snapshotId(snapshot),
     // A later snapshot does not change any more, however much the origin does.
     originIsLive: dataPath === undefined,
     statusCount: status.exceptionCount,
@@ -97,6 +97,12 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
       await source.recheck();
     },
   };
+}
+
+/** LVM's UUIDs do not come again; for a snapshot made with dmsetup there is only its place. */
+function snapshotId({ volume, device, realDevice }: ThickSnapshot): string {
+  if (volume === undefined) return `dm ${device} of ${realDevice}`;
+  return `${volume.vgUuid} ${volume.lvUuid} ${volume.createdAt}`;
 }
 
 async function findDataSource(

@@ -10,8 +10,8 @@ import {
   MAX_RECORD_EXTENTS,
   RECORD,
   RECORD_HEADER_BYTES,
-  type TableExtents,
   TABLE_ENTRY_BYTES,
+  type TableExtents,
   writeRecordHeader,
   writeTable,
 } from '../stream/proto4.js';

@@ -1,7 +1,9 @@
 /** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
+import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { createTransferDigest } from '../stream/digest.js';
+import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import {
   parseAccept,
@@ -13,7 +15,6 @@ import {
   type Totals,
 } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
-import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { zstdAvailable, zstdCompress } from '../stream/zstd.js';
 import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
@@ -93,9 +94,10 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
  * @throws LvmsyncError as `sendRecords`
  */
 export async function writeTransfer(
-  writer: StreamWriter,
+  output: Writable,
   options: SendTransferOptions,
 ): Promise<SendReport> {
+  const writer = createStreamWriter(output);
   const openingBytes = await writeOpening(writer, options);
   const { report } = await sendBody(writer, options);
   await writer.finish();
@@ -162,8 +164,11 @@ function checkReceipt(receipt: Totals & { flushed: boolean }, sent: Totals): voi
     receipt.dataBytes === sent.dataBytes &&
     receipt.digest === sent.digest;
   if (same && receipt.flushed) return;
-  throw new LvmsyncError('RECEIPT_WRONG', 'the receiver acknowledged something else than was sent', {
-    hint: 'do not use the target; run the same command again',
-  });
+  throw new LvmsyncError(
+    'RECEIPT_WRONG',
+    'the receiver acknowledged something else than was sent',
+    {
+      hint: 'do not use the target; run the same command again',
+    },
+  );
 }
-

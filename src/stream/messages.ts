@@ -83,7 +83,7 @@ export function parseReceiverHello(payload: Buffer): ReceiverHello {
 
 export function parseAccept(payload: Buffer): Accept {
   const fields = parseObject(payload);
-  return fields['resume'] === undefined ? {} : { resume: count(fields, 'resume') };
+  return fields.resume === undefined ? {} : { resume: count(fields, 'resume') };
 }
 
 export function parseTotals(payload: Buffer): Totals {
@@ -92,7 +92,7 @@ export function parseTotals(payload: Buffer): Totals {
 
 export function parseReceipt(payload: Buffer): Receipt {
   const fields = parseObject(payload);
-  return { ...totals(fields), flushed: fields['flushed'] === true };
+  return { ...totals(fields), flushed: fields.flushed === true };
 }
 
 export function parseDurable(payload: Buffer): Durable {
@@ -105,7 +105,7 @@ export function parseRefusal(payload: Buffer, peer: string): LvmsyncError {
   const fields = parseObject(payload);
   const code = text(fields, 'code');
   const message = `${peer}: ${printable(text(fields, 'message'))}`;
-  const hint = fields['hint'] === undefined ? undefined : printable(text(fields, 'hint'));
+  const hint = fields.hint === undefined ? undefined : printable(text(fields, 'hint'));
   return new LvmsyncError(isErrorCode(code) ? code : 'REMOTE_FAILED', message, {
     ...(hint !== undefined && { hint }),
   });
@@ -162,7 +162,7 @@ function count(fields: Fields, name: string): number {
 }
 
 function capabilities(fields: Fields): Capability[] {
-  const value = fields['capabilities'];
+  const value = fields.capabilities;
   if (!Array.isArray(value)) throw malformed('capabilities');
   return value.filter((capability) => capability === 'zstd');
 }

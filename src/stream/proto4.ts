@@ -1,6 +1,7 @@
 /** PROTO[4] records: layout, types and limits, as docs/protocol.md has them. No I/O. */
-import { LvmsyncError } from '../errors.js';
+
 import { crc32c } from '../checksum/crc32c.js';
+import { LvmsyncError } from '../errors.js';
 
 export const RECORD_HEADER_BYTES = 32;
 export const TABLE_ENTRY_BYTES = 8;

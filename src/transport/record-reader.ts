@@ -4,9 +4,9 @@ import type { ByteSource } from '../stream/bytes.js';
 import {
   damaged,
   isSkippable,
-  readRecordHeader,
   RECORD_HEADER_BYTES,
   type RecordHeader,
+  readRecordHeader,
   TABLE_ENTRY_BYTES,
 } from '../stream/proto4.js';
 
