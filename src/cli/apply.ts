@@ -32,6 +32,7 @@ export async function runApply(job: Job): Promise<void> {
       snapbackPath: options.snapback,
       force: options.force,
       onWarning: reporter.warn,
+      onRefusalSent: reporter.hushFailure,
       // Only a sender that asked for PROTO[4] listens.
       ...(options.protocol === 4 && file === '-' && { answers: standardOutput() }),
       version: packageVersion(),

@@ -9,6 +9,8 @@ export interface Reporter {
   /** Something to know about that does not stop the run; always shown. */
   warn(line: string): void;
   failure(error: unknown): void;
+  /** From here on a failure is shown with `--verbose` only: the other end shows it. */
+  hushFailure(): void;
   /** What the far side printed. */
   relay(chunk: Buffer): void;
 }
@@ -24,11 +26,16 @@ export function createReporter({ quiet, verbose, debug }: ReporterOptions): Repo
     process.stderr.write(`${line}\n`);
   };
   const nothing = () => {};
+  let hushed = false;
   return {
     say: quiet ? nothing : print,
     note: verbose || debug ? print : nothing,
     warn: (line) => print(`WARNING: ${line}`),
+    hushFailure() {
+      hushed = !(verbose || debug);
+    },
     failure(error) {
+      if (hushed) return;
       if (!(error instanceof LvmsyncError)) {
         print(`FATAL ERROR: internal error: ${error instanceof Error ? error.message : error}`);
         print('  This is an error in lvmsync: please report it, with the output of --debug.');

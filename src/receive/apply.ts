@@ -33,6 +33,8 @@ export interface ApplyOptions {
   needBytes?: number | undefined;
   /** Devices that the target must not be. */
   sourcePaths?: readonly string[] | undefined;
+  /** Called when a failure has been told to the sender, which will show it. */
+  onRefusalSent?: (() => void) | undefined;
   /** Told what `force` has overridden, a line each. */
   onWarning?: ((line: string) => void) | undefined;
 }
@@ -56,7 +58,7 @@ export async function applyStream(options: ApplyOptions): Promise<ReceiveReport>
       await target.close();
     }
   } catch (error) {
-    if (answers !== undefined) await sendRefusal(answers, error);
+    if (answers !== undefined && (await sendRefusal(answers, error))) options.onRefusalSent?.();
     throw error;
   } finally {
     stopKeepingAlive?.();

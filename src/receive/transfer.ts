@@ -65,12 +65,15 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   }
 }
 
-/** Tells the sender why nothing more will come. Never throws: the error itself matters more. */
-export async function sendRefusal(answers: StreamWriter, error: unknown): Promise<void> {
-  await answers
-    .write(encodeMessage(RECORD.refuse, refusalOf(error)))
-    .then(() => answers.finish())
-    .catch(() => undefined);
+/** Tells the sender why nothing more will come; false when that cannot be told any more. */
+export async function sendRefusal(answers: StreamWriter, error: unknown): Promise<boolean> {
+  try {
+    await answers.write(encodeMessage(RECORD.refuse, refusalOf(error)));
+    await answers.finish();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function readHello(reader: RecordReader): Promise<SenderHello> {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import type { BlockFile } from '#lvmsync/block/engine.js';
 import { createJsEngine } from '#lvmsync/block/js-engine.js';
+import { readHandshake } from '#lvmsync/receive/read-handshake.js';
 import { receive } from '#lvmsync/receive/receive.js';
 import { createSnapback } from '#lvmsync/receive/snapback.js';
 import { writeProto3Header } from '#lvmsync/stream/proto3.js';
@@ -43,6 +44,7 @@ async function apply(base: Buffer, stream: Buffer, chunkBytes: number, snapbackP
     const snapback =
       snapbackPath === undefined ? undefined : await createSnapback(snapbackPath, target, engine);
     try {
+      await readHandshake(source);
       await receive({ source, target, engine, ...(snapback && { snapback }) });
     } finally {
       await snapback?.close();
@@ -88,6 +90,7 @@ test('when a record is longer than all buffers together, then it is applied whol
   writeFileSync(path, Buffer.alloc(21 << 20));
   const target = await engine.open(path, { mode: 'write' });
   const source = streamSource(Readable.from([streamOf([[5000, big]])]), 'the test');
+  await readHandshake(source);
   const report = await receive({ source, target, engine });
   await target.close();
   assert.deepEqual(report, { recordCount: 1, writtenBytes: big.length });

@@ -9,6 +9,7 @@ function parse(text: string) {
 test('when the line is whole, then it tells the protocol and how long it was', () => {
   assert.deepEqual(parse('lvmsync PROTO[3]\nrest'), { protocol: 3, lineBytes: 17 });
   assert.deepEqual(parse('lvmsync PROTO[3]\r\nrest'), { protocol: 3, lineBytes: 18 });
+  assert.deepEqual(parse('lvmsync PROTO[4]\nrest'), { protocol: 4, lineBytes: 17 });
 });
 
 test('when the line is not whole yet, then more is asked for', () => {
