@@ -19,6 +19,22 @@ namespace {
 
 constexpr double kMaxAllocation = 4294967295;  // positions in a batch are 32 bits
 
+// What the memory of an ArrayBuffer holds of its pages.
+class Lease {
+ public:
+  Lease(std::shared_ptr<PageRegistry> registry, std::shared_ptr<Pages> pages)
+      : registry_(std::move(registry)), pages_(std::move(pages)) {
+    registry_->Add(pages_);
+  }
+  ~Lease() { registry_->Remove(*pages_); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+ private:
+  std::shared_ptr<PageRegistry> registry_;
+  std::shared_ptr<Pages> pages_;
+};
+
 Environment* Of(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Environment>();
 }
@@ -36,15 +52,15 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
   if (!(bytes >= 1 && bytes <= kMaxAllocation)) {
     return ThrowTypeError(info.Env(), "bytes must be between 1 and 4294967295");
   }
-  auto pages = std::make_unique<Pages>(static_cast<size_t>(bytes));
+  auto pages = std::make_shared<Pages>(static_cast<size_t>(bytes));
   if (pages->data() == nullptr) {
     Napi::RangeError::New(info.Env(), "out of memory").ThrowAsJavaScriptException();
     return Napi::Value();
   }
-  Pages* owned = pages.release();
+  auto lease = std::make_unique<Lease>(Of(info)->pages(), pages);
   return Napi::ArrayBuffer::New(
-      info.Env(), owned->data(), owned->bytes(), [](Napi::Env, void*, Pages* done) { delete done; },
-      owned);
+      info.Env(), pages->data(), pages->bytes(),
+      [](Napi::Env, void*, Lease* ended) { delete ended; }, lease.release());
 }
 
 // open(path, write, exclusive, done)
@@ -61,6 +77,11 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+std::vector<Request> Plan(const File& file, Direction direction, std::vector<Piece> pieces) {
+  if (direction == Direction::kRead) return PlanReads(std::move(pieces), file.align_bytes());
+  return PlanWrites(std::move(pieces), file.align_bytes(), file.write_align_bytes());
+}
+
 // read/write(handle, buffer, offsets, lengths, positions, count, done)
 Napi::Value StartBatch(const Napi::CallbackInfo& info, Direction direction) {
   std::shared_ptr<File> file = FileOf(info);
@@ -69,15 +90,14 @@ Napi::Value StartBatch(const Napi::CallbackInfo& info, Direction direction) {
   if (const char* wrong = ReadPieces(info, 1, &pieces)) return ThrowTypeError(info.Env(), wrong);
   if (!info[6].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
 
-  std::vector<Request> requests =
-      direction == Direction::kRead
-          ? PlanReads(std::move(pieces), file->align_bytes())
-          : PlanWrites(std::move(pieces), file->align_bytes(), file->write_align_bytes());
   Environment* environment = Of(info);
+  std::shared_ptr<Pages> memory = environment->pages()->Find(pieces.front().memory);
+  std::vector<Request> requests = Plan(*file, direction, std::move(pieces));
   auto operation =
       std::make_unique<BatchOperation>(info[6].As<Napi::Function>(), info[1].As<Napi::Object>());
   const auto done = [environment, key = operation.get()] { environment->Complete(key); };
-  auto batch = std::make_shared<Batch>(std::move(file), direction, std::move(requests), done);
+  auto batch = std::make_shared<Batch>(std::move(file), direction, std::move(requests),
+                                       std::move(memory), done);
   operation->set_batch(batch);
   environment->StartBatch(std::move(operation), std::move(batch));
   return info.Env().Undefined();

@@ -5,10 +5,11 @@
 namespace lvmsync {
 
 Batch::Batch(std::shared_ptr<File> file, Direction direction, std::vector<Request> requests,
-             std::function<void()> done)
+             std::shared_ptr<const Pages> memory, std::function<void()> done)
     : file_(std::move(file)),
       direction_(direction),
       requests_(std::move(requests)),
+      memory_(std::move(memory)),
       done_(std::move(done)),
       unfinished_(requests_.size()) {}
 

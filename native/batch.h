@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "file.h"
+#include "pages.h"
 #include "plan.h"
 
 namespace lvmsync {
@@ -25,9 +26,10 @@ struct Failure {
 // thread.
 class Batch {
  public:
-  // `done` runs once, on the thread that finishes the last request.
+  // `memory` is kept as long as the batch. `done` runs once, on the thread that finishes the last
+  // request.
   Batch(std::shared_ptr<File> file, Direction direction, std::vector<Request> requests,
-        std::function<void()> done);
+        std::shared_ptr<const Pages> memory, std::function<void()> done);
 
   File& file() const { return *file_; }
   Direction direction() const { return direction_; }
@@ -46,6 +48,7 @@ class Batch {
   std::shared_ptr<File> file_;
   Direction direction_;
   std::vector<Request> requests_;
+  std::shared_ptr<const Pages> memory_;
   std::function<void()> done_;
   std::atomic<size_t> next_{0};
   std::atomic<size_t> unfinished_;

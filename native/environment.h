@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "file.h"
 #include "operation.h"
+#include "pages.h"
 #include "thread_pool.h"
 
 namespace lvmsync {
@@ -37,15 +38,19 @@ class Environment {
   std::shared_ptr<File> FindFile(double handle) const;
   void RemoveFile(double handle);
 
+  const std::shared_ptr<PageRegistry>& pages() const { return pages_; }
+
   void StartTask(std::unique_ptr<Task> task);
   void StartBatch(std::unique_ptr<Operation> operation, std::shared_ptr<Batch> batch);
   void Complete(Operation* operation) { operations_.Complete(operation); }
 
  private:
+  // At the end of the environment: joins all threads.
   static void CleanUp(void* environment);
 
   Napi::Env env_;
   OperationQueue operations_;
+  std::shared_ptr<PageRegistry> pages_ = std::make_shared<PageRegistry>();
   std::unordered_map<uint32_t, std::shared_ptr<File>> files_;
   uint32_t last_handle_ = 0;
   ThreadPool pool_;

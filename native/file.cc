@@ -39,7 +39,8 @@ uint32_t FileBlockBytes(int fd) {
   return bytes;
 }
 
-int ReadGeometry(int fd, Geometry* geometry) {
+// EROFS for a device that is set read-only; many drivers say so only when it is written.
+int ReadGeometry(int fd, bool write, Geometry* geometry) {
   struct stat status = {};
   if (fstat(fd, &status) != 0) return errno;
   if (const int error = CheckKind(status); error != 0) return error;
@@ -50,8 +51,11 @@ int ReadGeometry(int fd, Geometry* geometry) {
     return 0;
   }
   int block_bytes = 0;
+  int read_only = 0;
   if (ioctl(fd, BLKGETSIZE64, &geometry->size_bytes) != 0) return errno;
   if (ioctl(fd, BLKSSZGET, &block_bytes) != 0) return errno;
+  if (ioctl(fd, BLKROGET, &read_only) != 0) return errno;
+  if (write && read_only != 0) return EROFS;
   geometry->block_bytes = static_cast<uint32_t>(block_bytes);
   return 0;
 }
@@ -89,9 +93,11 @@ int File::Open(const OpenOptions& options, std::shared_ptr<File>* file) {
   }
   if (!main.valid()) return errno;
 
-  Geometry geometry = {};
-  if (const int error = ReadGeometry(main.fd(), &geometry); error != 0) return error;
-  *file = std::make_shared<File>(std::move(main), direct, geometry);
+  Geometry found = {};
+  if (const int error = ReadGeometry(main.fd(), options.write, &found); error != 0) {
+    return error;
+  }
+  *file = std::make_shared<File>(std::move(main), direct, found);
   return 0;
 }
 

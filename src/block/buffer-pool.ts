@@ -24,12 +24,13 @@ export function createBufferPool(
   let allocated = 0;
 
   return {
-    acquire() {
+    async acquire() {
       const buffer = free.pop();
-      if (buffer) return Promise.resolve(buffer);
+      if (buffer) return buffer;
       if (allocated === count) return new Promise((resolve) => waiting.push(resolve));
+      const fresh = engine.allocate(bufferBytes);
       allocated++;
-      return new Promise((resolve) => resolve(engine.allocate(bufferBytes)));
+      return fresh;
     },
     release(buffer) {
       const next = waiting.shift();

@@ -39,7 +39,9 @@ export function createJsEngine(): Engine {
       try {
         const geometry = await readGeometry(await statFd(fd));
         if (!geometry) throw openError(path, 'ENOTBLK', exclusive);
-        const alignBytes = direct ? geometry.blockBytes : 1;
+        const { kind, sizeBytes, blockBytes, readOnly } = geometry;
+        if (readOnly && options.mode === 'write') throw openError(path, 'EROFS', exclusive);
+        const alignBytes = direct ? blockBytes : 1;
         const raw = createJsFile({
           fd,
           alignBytes,
@@ -49,7 +51,7 @@ export function createJsEngine(): Engine {
             alignBytes === 1 ||
             (pageAligned.has(buffer.buffer) && (buffer.byteOffset + position) % alignBytes === 0),
         });
-        return createBlockFile({ path, ...geometry }, options.mode, raw);
+        return createBlockFile({ path, kind, sizeBytes, blockBytes }, options.mode, raw);
       } catch (error) {
         await closeFd(fd);
         throw error;

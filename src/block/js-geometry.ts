@@ -10,20 +10,24 @@ const SECTOR_BYTES = 512; // the unit of /sys/dev/block/*/size, whatever the dev
  */
 const FILE_BLOCK_BYTES = 4096;
 
-/** Kind, size and block size of an open file; undefined when it is neither device nor file. */
-export async function readGeometry(
-  stats: BigIntStats,
-): Promise<Omit<FileFacts, 'path'> | undefined> {
+export interface Geometry extends Omit<FileFacts, 'path'> {
+  /** A device that is set read-only; many drivers say so only when it is written. */
+  readOnly: boolean;
+}
+
+/** What an open file is; undefined when it is neither device nor file. */
+export async function readGeometry(stats: BigIntStats): Promise<Geometry | undefined> {
   if (stats.isBlockDevice()) {
     const directory = sysDirectory(stats.rdev);
     const sectors = Number(await readFile(`${directory}/size`, 'utf8'));
     const blockBytes = (await logicalBlockBytes(directory)) ?? FILE_BLOCK_BYTES;
-    return { kind: 'block-device', sizeBytes: sectors * SECTOR_BYTES, blockBytes };
+    const readOnly = Number(await readFile(`${directory}/ro`, 'utf8')) !== 0;
+    return { kind: 'block-device', sizeBytes: sectors * SECTOR_BYTES, blockBytes, readOnly };
   }
   if (stats.isFile()) {
     const underneath = (await logicalBlockBytes(sysDirectory(stats.dev))) ?? 0;
     const blockBytes = Math.max(FILE_BLOCK_BYTES, underneath);
-    return { kind: 'file', sizeBytes: Number(stats.size), blockBytes };
+    return { kind: 'file', sizeBytes: Number(stats.size), blockBytes, readOnly: false };
   }
   return undefined;
 }

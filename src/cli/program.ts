@@ -54,5 +54,8 @@ export function createProgram(): Command {
     )
     .addOption(new Option('--force', 'override the refusals that can be overridden'))
     .version(packageVersion(), '-V, --version')
-    .showSuggestionAfterError();
+    .showSuggestionAfterError()
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'FATAL ERROR: ')),
+    });
 }

@@ -4,7 +4,7 @@ import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { checkDataSource } from '../lvm/data-source.js';
 import { readExceptions, readStoreState } from '../lvm/exception-store.js';
-import { readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
+import { assertUsable, readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
 import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js';
 
 export interface ChangeSource {
@@ -62,10 +62,10 @@ export interface SnapshotOptions {
  *   SNAPSHOT_INVALID, and what `openStoreSource` throws
  */
 export async function openSnapshotSource(options: SnapshotOptions): Promise<ChangeSource> {
-  const { dataPath, force, engine } = options;
+  const { engine } = options;
   const snapshot = await findThickSnapshot(options.name);
-  if (dataPath !== undefined && !force) await checkDataSource(snapshot, dataPath);
-  const status = await assertActive(snapshot);
+  const dataPath = await findDataSource(snapshot, options);
+  const status = await readActiveStatus(snapshot);
   const source = await openSource({
     storePath: snapshot.storePath,
     dataPath: dataPath ?? snapshot.originPath,
@@ -79,10 +79,19 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
   return {
     ...source,
     async recheck() {
-      await assertActive(snapshot);
+      await readActiveStatus(snapshot);
       await source.recheck();
     },
   };
+}
+
+async function findDataSource(
+  snapshot: ThickSnapshot,
+  { dataPath, force }: SnapshotOptions,
+): Promise<string | undefined> {
+  if (dataPath === undefined || force) return dataPath;
+  const later = await checkDataSource(snapshot, dataPath);
+  return later.snapshotPath;
 }
 
 interface SourceOptions extends StoreOptions {
@@ -141,10 +150,10 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
   }
 }
 
-async function assertActive(snapshot: ThickSnapshot): Promise<SnapshotStatus> {
+async function readActiveStatus(snapshot: ThickSnapshot): Promise<SnapshotStatus> {
   const status = await readSnapshotStatus(snapshot);
-  if (status.state === 'active') return status;
-  throw filledUp(snapshot.snapshotPath);
+  assertUsable(snapshot, status);
+  return status;
 }
 
 function filledUp(description: string): LvmsyncError {

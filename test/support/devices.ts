@@ -1,5 +1,5 @@
 import { createCipheriv } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { mustRun } from './command.js';
 import { createRandom } from './random.js';
 
@@ -22,7 +22,14 @@ export function seededBytes(seed: number, part: number, count: number): Buffer {
 
 /** The size of a device or file. */
 export async function deviceBytes(path: string): Promise<number> {
+  const stats = statSync(path);
+  if (stats.isFile()) return stats.size;
   return Number(await mustRun('blockdev', ['--getsize64', path]));
+}
+
+/** Writes back and drops what the page cache holds of a device. */
+async function flushCache(path: string): Promise<void> {
+  if (!statSync(path).isFile()) await mustRun('blockdev', ['--flushbufs', path]);
 }
 
 /** Writes seeded bytes all over a device and flushes them. */
@@ -85,7 +92,7 @@ export async function compareDevices(
   const bytes = await deviceBytes(left);
   const rightBytes = await deviceBytes(right);
   if (bytes !== rightBytes) throw new Error(`${left}: ${bytes}, ${right}: ${rightBytes} bytes`);
-  for (const path of [left, right]) await mustRun('blockdev', ['--flushbufs', path]);
+  for (const path of [left, right]) await flushCache(path);
   const result = { bytes, differingBlocks: 0, firstOffset: -1 };
   const files = [openSync(left, 'r'), openSync(right, 'r')] as const;
   try {
@@ -122,6 +129,6 @@ export async function assertSameDevices(left: string, right: string): Promise<vo
 /** Copies a device whole onto another that is at least as large, and flushes it. */
 export async function copyDevice(source: string, target: string): Promise<void> {
   const args = [`if=${source}`, `of=${target}`, 'bs=1M', 'conv=fsync,notrunc', 'status=none'];
-  await mustRun('blockdev', ['--flushbufs', source]);
+  await flushCache(source);
   await mustRun('dd', args);
 }

@@ -37,6 +37,7 @@ export default async function* report(source: AsyncIterable<RunnerEvent>): Async
     const event = guestEvent(type, data);
     if (event !== undefined) appendFileSync(file, `${JSON.stringify(event)}\n`);
     yield ''; // a reporter is a generator of what to print; this one prints nothing
+    yield ''; // a reporter is a generator of what to print; this one prints nothing
   }
 }
 

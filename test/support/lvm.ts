@@ -1,9 +1,19 @@
 import { mustRun } from './command.js';
 import { fillDevice } from './devices.js';
 
-/** Makes a volume group of the given disks. */
-export async function createGroup(group: string, disks: string[]): Promise<void> {
-  await mustRun('vgcreate', ['--quiet', group, ...disks]);
+/** Makes a volume group of the given disks; sizes of its volumes are multiples of `extentBytes`. */
+export async function createGroup(
+  group: string,
+  disks: string[],
+  extentBytes = 4 * 1024 * 1024,
+): Promise<void> {
+  await mustRun('vgcreate', [
+    '--quiet',
+    '--physicalextentsize',
+    `${extentBytes}b`,
+    group,
+    ...disks,
+  ]);
 }
 
 /** Removes a volume group with all that is in it. */

@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -189,9 +197,13 @@ async function listen(
   const logFile = join(directory, 'log');
   writeFileSync(configFile, `${settings.join('\n')}\n`);
   writeFileSync(logFile, '');
-  const [program, ...args] = [...(options.commandPrefix ?? []), SSHD, '-D', '-e', '-f', configFile];
+  const [program = SSHD, ...args] = [
+    ...(options.commandPrefix ?? []),
+    ...['setpriv', '--pdeathsig', 'KILL'], // a test that is killed leaves no server behind
+    ...[SSHD, '-D', '-e', '-f', configFile],
+  ];
   const log = openSync(logFile, 'a');
-  const child = spawn(program ?? SSHD, args, { stdio: ['ignore', 'ignore', log], cwd: '/' });
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', log], cwd: '/' });
   closeSync(log);
   let ended = false;
   child.on('exit', () => {
@@ -242,7 +254,10 @@ function describe(
   writeFileSync(configFile, `${clientSettings.join('\n')}\n`);
 
   child.unref(); // a test that fails before its stop() must still end
-  const killAtExit = () => child.kill('SIGKILL');
+  const killAtExit = () => {
+    child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  };
   process.on('exit', killAtExit);
   const ended = new Promise<void>((resolve) => {
     child.on('exit', () => resolve());

@@ -4,6 +4,7 @@ import { identityAgent } from './agent.js';
 import type { SshConfig } from './config.js';
 import type { Identities } from './identities.js';
 import type { Ssh2 } from './library.js';
+import { printable } from './server-text.js';
 import type { Terminal } from './terminal.js';
 
 /** Proves to the server who the user is. */
@@ -101,11 +102,6 @@ async function answerAll(
     lead = '';
   }
   return answers;
-}
-
-/** The server's words, without what would move the terminal's cursor. */
-function printable(text: string): string {
-  return text.replace(/[^\P{Cc}\n\t]/gu, '');
 }
 
 function failureHint(

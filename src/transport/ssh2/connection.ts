@@ -10,6 +10,7 @@ import { checkHostKey, loadHostKeys } from './host-key.js';
 import { gatherIdentities } from './identities.js';
 import { hasNativeCiphers, loadSsh2 } from './library.js';
 import { parseJumps } from './proxy-jump.js';
+import { oneLine, printable } from './server-text.js';
 import { connectProxyCommand, connectTcp } from './socket.js';
 import type { Terminal } from './terminal.js';
 
@@ -26,8 +27,6 @@ export interface ConnectContext {
 /** An authenticated connection to one host. */
 export interface Connection {
   client: Client;
-  /** What its packets are written to. */
-  socket: Duplex;
   config: SshConfig;
   /** Why the connection ended, as far as that is known; for channels that were cut. */
   lossReason(): LvmsyncError;
@@ -52,7 +51,8 @@ export async function connectSsh(
   jumps?: readonly SshTarget[],
   depth = 0,
 ): Promise<Connection> {
-  const config = await resolveConfig(target, context.source);
+  // Loading ssh2 takes as long as asking ssh.
+  const [config] = await Promise.all([resolveConfig(target, context.source), loadSsh2()]);
   if (depth > MAX_JUMPS) {
     throw new LvmsyncError(
       'CONNECT_FAILED',
@@ -122,7 +122,7 @@ function forward(hop: Connection, host: string, port: number): Promise<Duplex> {
           `cannot connect to ${host} port ${port} through ${through}`,
           {
             cause: error,
-            hint: `${error.message}; check that ${through} reaches it and lets TCP be forwarded`,
+            hint: `${oneLine(error.message)}; check that ${through} reaches it and lets TCP be forwarded`,
           },
         ),
       );
@@ -162,7 +162,7 @@ async function logIn(
   client.on('handshake', (algorithms) => {
     negotiated ??= algorithms;
   });
-  client.on('banner', (text) => context.onNote(`${name}: ${text.trimEnd()}`));
+  client.on('banner', (text) => context.onNote(`${name}: ${printable(text).trimEnd()}`));
   const deadline = startDeadline(config.connectTimeoutMs, () => {
     abort(new Error(`no login within ${config.connectTimeoutMs / 1000} s`));
   });
@@ -210,7 +210,6 @@ async function logIn(
   if (negotiated !== undefined) context.onNote(describe(name, config, negotiated));
   return {
     client,
-    socket,
     config,
     lossReason: () => lost(name, fatal),
     async close() {
@@ -239,7 +238,7 @@ function loginFailure(
   proof: Authentication | undefined,
 ): LvmsyncError {
   if (error instanceof LvmsyncError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = oneLine(error instanceof Error ? error.message : String(error));
   if (/^All configured authentication methods failed/.test(message) && proof !== undefined) {
     return proof.failure();
   }
@@ -259,7 +258,7 @@ function loginFailure(
 }
 
 function lost(name: string, fatal: Error | undefined): LvmsyncError {
-  const reason = fatal === undefined ? 'the server closed it' : fatal.message;
+  const reason = fatal === undefined ? 'the server closed it' : oneLine(fatal.message);
   return new LvmsyncError('CONNECTION_LOST', `the connection to ${name} was lost: ${reason}`, {
     ...(fatal === undefined ? {} : { cause: fatal }),
     hint: 'check the network and that host, then run this again',

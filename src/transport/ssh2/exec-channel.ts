@@ -1,8 +1,9 @@
-import { type Duplex, Readable, Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { LvmsyncError } from '../../errors.js';
 import type { Channel, ChannelEnd } from '../channel.js';
 import type { Connection } from './connection.js';
+import { oneLine } from './server-text.js';
 
 /** How long a killed command may take to end before its end is taken for granted. */
 const DESTROY_GRACE_MS = 2000;
@@ -41,11 +42,12 @@ function execChannel(
   onStderr: (chunk: Buffer) => void,
 ): Channel {
   let exit: ChannelEnd | undefined;
+  let isDestroyed = false;
   let settle: (end: ChannelEnd) => void = () => {};
   const end = new Promise<ChannelEnd>((resolve) => {
     settle = resolve;
   });
-  const input = inputOf(channel, connection.socket);
+  const input = inputOf(channel);
   const output = outputOf(channel);
   channel.on('error', () => {});
   channel.on('exit', (status: number | null, signal?: string) => {
@@ -55,6 +57,8 @@ function execChannel(
   channel.stderr.on('error', () => {});
   // Standard error closes with the channel, whether or not anybody reads standard output.
   channel.stderr.once('close', () => {
+    // A command whose input was cut off may end well; that is no success.
+    if (isDestroyed) return settle(destroyed(description));
     const error = exit === undefined ? connection.lossReason() : undefined;
     if (!input.writableFinished) input.destroy(error ?? ended(description));
     if (error !== undefined) output.destroy(error);
@@ -66,8 +70,10 @@ function execChannel(
     output,
     end,
     destroy() {
+      isDestroyed = true;
       input.destroy();
       output.destroy();
+      // OpenSSH passes signals on unless the login is root's; then only its input ends.
       channel.signal('TERM');
       channel.close();
       const timer = setTimeout(() => settle(destroyed(description)), DESTROY_GRACE_MS);
@@ -78,19 +84,25 @@ function execChannel(
 
 /**
  * ssh2's own stream forgets the callback of a write when the channel closes under it, which would
- * leave a writer waiting for ever; this one fails it. One write of any size is under way at a
- * time, and its packets leave together.
+ * leave a writer waiting for ever; this one fails it.
  */
-function inputOf(channel: ClientChannel, socket: Duplex): Writable {
+function inputOf(channel: ClientChannel): Writable {
+  let waiting: ((error?: Error | null) => void) | undefined;
   const input = new Writable({
     highWaterMark: WAITING_BYTES,
     write(chunk: Buffer, _encoding, callback) {
-      socket.cork();
-      channel.write(chunk, callback);
-      process.nextTick(() => socket.uncork());
+      waiting = callback;
+      channel.write(chunk, (error) => {
+        waiting = undefined;
+        callback(error);
+      });
     },
     final(callback) {
       channel.end(() => callback());
+    },
+    destroy(error, callback) {
+      waiting?.(error ?? new Error('the channel was closed'));
+      callback(error);
     },
   });
   input.on('error', () => {});
@@ -121,7 +133,7 @@ function outputOf(channel: ClientChannel): Readable {
 }
 
 function refusal(connection: Connection, description: string, error: unknown): LvmsyncError {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = oneLine(error instanceof Error ? error.message : String(error));
   if (/Not connected|No response from server/.test(message)) return connection.lossReason();
   if (error instanceof Error && 'reason' in error) {
     return new LvmsyncError(

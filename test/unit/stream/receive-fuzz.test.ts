@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Engine } from '#lvmsync/block/engine.js';
-import { createJsEngine } from '#lvmsync/block/js-engine.js';
+import { loadEngine } from '#lvmsync/block/engines.js';
 import { LvmsyncError } from '#lvmsync/errors.js';
 import { applyStream } from '#lvmsync/receive/apply.js';
 import type { ByteSource } from '#lvmsync/stream/bytes.js';
@@ -289,11 +289,11 @@ async function runOnce(seed: number, engine: Engine): Promise<string> {
 test(`when streams are damaged in ${RUNS} seeded ways then each applies as it says or is refused`, {
   timeout: 600_000,
 }, async (context) => {
-  const engine = createJsEngine();
+  const engines = [loadEngine('native').engine, loadEngine('js').engine];
   const outcomes = new Map<string, number>();
   for (let seed = 1; seed <= RUNS; seed++) {
     try {
-      const outcome = await runOnce(seed, engine);
+      const outcome = await runOnce(seed, engines[seed % 2]!);
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     } catch (error) {
       throw new Error(`seed ${seed}: ${error}`, { cause: error });

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mustRun } from '../support/command.js';
+import { deviceBytes, fillDevice, writeAt } from '../support/devices.js';
+import { type Receiver, startReceiver } from '../support/hosts.js';
+import { kernelTests } from '../support/kernel.js';
+import {
+  createGroup,
+  createSnapshot,
+  createVolume,
+  removeGroup,
+  removeVolumes,
+  snapshotStatus,
+} from '../support/lvm.js';
+import { lvmsyncFails } from '../support/lvmsync.js';
+import { lvmsyncPath } from '../support/repository.js';
+import {
+  createTarget,
+  createTargetGroup,
+  deviceDigest,
+  removeTarget,
+  syncAndCompare,
+  type Target,
+} from '../support/transfer.js';
+
+const MIB = 1024 * 1024;
+const REFUSED = 3;
+/** The far side refused; its own message comes before ours. */
+const REMOTE_FAILED = 5;
+const INTEGRITY = 7;
+
+kernelTests(import.meta.url, { disks: ['192M', '64M'] }, ([disk, receiverDisk]) => {
+  let receiver: Receiver;
+  let origin: string;
+  let target: Target;
+  before(async () => {
+    await createGroup('near', [disk!]);
+    receiver = await startReceiver({ disks: [receiverDisk!] });
+    await createTargetGroup(receiver, receiverDisk!);
+    origin = await createVolume('near', 'origin', 8 * MIB, 1);
+    target = await createTarget(receiver, origin);
+  });
+  after(async () => {
+    await removeTarget(receiver, target);
+    await receiver.stop();
+    await removeGroup('near');
+  });
+
+  /** Expects the run to fail with that status and message, and the target to be as before. */
+  async function refused(source: string, status: number, message: RegExp, to = target) {
+    const before = await deviceDigest(to.path);
+    await lvmsyncFails([source, to.destination], status, message);
+    assert.equal(await deviceDigest(to.path), before, 'the target was written');
+  }
+
+  test('when a snapshot has overflowed before then it is refused', async () => {
+    const snapshot = await createSnapshot('near', 'origin', 'small', 4 * MIB);
+    await fillDevice(origin, 2);
+    assert.equal((await snapshotStatus(snapshot)).text, 'Invalid');
+    await refused(snapshot, INTEGRITY, /^FATAL ERROR: .*small.*(filled up|overflow|invalid)/im);
+    await removeVolumes(snapshot);
+  });
+
+  /** Runs lvmsync, and `meanwhile` after it has read the changes and before the far side ends. */
+  async function failsMeanwhile(snapshot: string, message: RegExp, meanwhile: () => unknown) {
+    const directory = await mkdtemp(join(tmpdir(), 'lvmsync-meanwhile-'));
+    const slow = join(directory, 'slow-lvmsync');
+    const [started, go] = [join(directory, 'started'), join(directory, 'go')];
+    writeFileSync(
+      slow,
+      `#!/bin/sh\ntouch ${started}\nwhile [ ! -e ${go} ]; do sleep 0.05; done\nexec ${lvmsyncPath} "$@"\n`,
+    );
+    chmodSync(slow, 0o755);
+    const args = ['--remote-command', slow, snapshot, target.destination];
+    const run = lvmsyncFails(args, INTEGRITY, message);
+    const ended = run.then(
+      () => true,
+      () => true,
+    );
+    while (!existsSync(started) && !(await Promise.race([ended, sleep(50)]))) {}
+    await meanwhile();
+    writeFileSync(go, '');
+    await run;
+  }
+
+  test('when a snapshot overflows during the transfer then the run fails', async () => {
+    const snapshot = await createSnapshot('near', 'origin', 'small', 4 * MIB);
+    writeAt(origin, 3, [{ offset: 0, length: 65536 }]);
+    await failsMeanwhile(snapshot, /^FATAL ERROR: .*small.*filled up/m, () =>
+      fillDevice(origin, 4),
+    );
+    assert.equal((await snapshotStatus(snapshot)).text, 'Invalid');
+    await removeVolumes(snapshot);
+  });
+
+  test('when the origin is written during the transfer then the run fails, and the next one is right', async () => {
+    const snapshot = await createSnapshot('near', 'origin', 'grows', 16 * MIB);
+    await fillDevice(origin, 5); // the earlier tests have left the target behind
+    await syncAndCompare(snapshot, origin, target);
+    await removeVolumes(snapshot);
+    await createSnapshot('near', 'origin', 'grows', 16 * MIB);
+    writeAt(origin, 6, [{ offset: 0, length: 65536 }]);
+    await failsMeanwhile(snapshot, /^FATAL ERROR: .*grows.*more chunks/m, () =>
+      writeAt(origin, 7, [{ offset: MIB, length: 4096 }]),
+    );
+    await syncAndCompare(snapshot, origin, target);
+    await removeVolumes(snapshot);
+  });
+
+  test('when a snapshot is being merged then it is refused, by its name and by its origin', async () => {
+    // Percent of the time that the kernel may spend on copying chunks: a merge that can be watched.
+    const throttle = '/sys/module/dm_snapshot/parameters/snapshot_copy_throttle';
+    const merged = await createVolume('near', 'merged', 32 * MIB, 8);
+    const snapshot = await createSnapshot('near', 'merged', 'merging', 40 * MIB);
+    await fillDevice(merged, 9);
+    const unthrottled = readFileSync(throttle);
+    writeFileSync(throttle, '1');
+    await mustRun('lvconvert', ['--quiet', '--merge', '--background', 'near/merging']);
+    await refused('near/merged', REFUSED, /^FATAL ERROR: .*merg/m);
+    await refused(snapshot, REFUSED, /^FATAL ERROR: /m);
+    const { usedSectors, metadataSectors } = await snapshotStatus(merged);
+    assert.ok(usedSectors > metadataSectors, 'the merge was over too soon to show anything');
+
+    writeFileSync(throttle, unthrottled);
+    const table = () => mustRun('dmsetup', ['table', merged]);
+    while ((await table()).includes('snapshot-merge')) await sleep(200);
+    await removeVolumes(merged);
+  });
+
+  test('when the source is not a thick snapshot then it is refused with the reason', async () => {
+    await mustRun('lvcreate', [
+      '--quiet',
+      '-Wn',
+      '-Zn',
+      '-L',
+      '8m',
+      '-T',
+      'near/pool',
+      '-V',
+      '8m',
+      '-n',
+      'thin',
+    ]);
+    await mustRun('lvcreate', ['--quiet', '-s', '-kn', '-n', 'thinsnap', 'near/thin']);
+    await refused('near/thinsnap', REFUSED, /^FATAL ERROR: .*thin/m);
+    await refused('near/origin', REFUSED, /^FATAL ERROR: .*snapshot/m);
+    await refused(disk!, REFUSED, /^FATAL ERROR: .*/m);
+    await removeVolumes('near/thinsnap', 'near/thin', 'near/pool');
+  });
+
+  test('when a snapshot has a transient store then it is refused', async () => {
+    const store = await createVolume('near', 'store', 4 * MIB);
+    const sectors = (await deviceBytes(origin)) / 512;
+    const table = `0 ${sectors} snapshot ${origin} ${store} N 8`;
+    await mustRun('dmsetup', ['create', 'transient', '--table', table]);
+    await refused('/dev/mapper/transient', REFUSED, /^FATAL ERROR: .*transient/m);
+    await mustRun('dmsetup', ['remove', 'transient']);
+    await removeVolumes(store);
+  });
+
+  test('when the target is mounted, swapped on or held on the far side then it is refused', async () => {
+    const snapshot = await createSnapshot('near', 'origin', 'changes', 8 * MIB);
+    writeAt(origin, 10, [{ offset: 0, length: 65536 }]);
+    const { remotePath } = target;
+    const message = (text: string) => new RegExp(`^FATAL ERROR: .*${text}`, 'm');
+
+    await receiver.mustRun('mkfs.ext4', ['-q', remotePath]);
+    await receiver.mustRun('mkdir', ['-p', '/run/mounted']);
+    await receiver.mustRun('mount', [remotePath, '/run/mounted']);
+    await lvmsyncFails([snapshot, target.destination], REMOTE_FAILED, message('mounted'));
+    await receiver.mustRun('umount', ['/run/mounted']);
+
+    await receiver.mustRun('mkswap', ['-q', remotePath]);
+    await receiver.mustRun('swapon', [remotePath]);
+    await refused(snapshot, REMOTE_FAILED, message('swap'));
+    await receiver.mustRun('swapoff', [remotePath]);
+
+    await receiver.mustRun('dmsetup', [
+      'create',
+      'holder',
+      '--table',
+      `0 8 linear ${remotePath} 0`,
+    ]);
+    await refused(snapshot, REMOTE_FAILED, message('(in use|held|holds)'));
+    await receiver.mustRun('dmsetup', ['remove', 'holder']);
+
+    await syncAndCompare(snapshot, origin, await createTarget(receiver, snapshot, 'good'));
+    await removeVolumes(snapshot);
+  });
+
+  test('when the target is too small then it is refused here, and over there what lies beyond its end is', async () => {
+    const snapshot = await createSnapshot('near', 'origin', 'changes', 8 * MIB);
+    writeAt(origin, 11, [{ offset: 7 * MIB, length: 65536 }]);
+    const local = await createVolume('near', 'small', 4 * MIB, 1);
+    const before = await deviceDigest(local);
+    await lvmsyncFails([snapshot, local], REFUSED, /^FATAL ERROR: .*small/m);
+    assert.equal(await deviceDigest(local), before, 'the target was written');
+
+    const small = await createTarget(receiver, local, 'small');
+    await refused(snapshot, REMOTE_FAILED, /^FATAL ERROR: .*beyond the target/m, small);
+    await removeTarget(receiver, small);
+    await removeVolumes(local, snapshot);
+  });
+});

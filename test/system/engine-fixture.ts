@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { addPiece, type Batch, createBatch } from '#lvmsync/block/batch.js';
+import type { Engine } from '#lvmsync/block/engine.js';
+import { loadEngine } from '#lvmsync/block/engines.js';
+
+/** Every engine; each must pass the same tests. Fails here when the native one is not built. */
+export const ENGINES: readonly Engine[] = [loadEngine('js').engine, loadEngine('native').engine];
+
+/** A directory that goes away with the test. */
+export async function temporaryDirectory(context: TestContext, parent = tmpdir()) {
+  const directory = await mkdtemp(join(parent, 'lvmsync-engine-'));
+  context.after(() => rm(directory, { recursive: true }));
+  return directory;
+}
+
+export interface Piece {
+  offset: number;
+  length: number;
+  position: number;
+}
+
+export function batchOf(buffer: Buffer, pieces: readonly Piece[]): Batch {
+  const batch = createBatch(buffer, pieces.length);
+  for (const { offset, length, position } of pieces) addPiece(batch, offset, length, position);
+  return batch;
+}
+
+/** Whole numbers from 0 to `limit` - 1, the same for the same seed (mulberry32). */
+export function seededRandom(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
+  };
+}
+
+/** Bytes that differ from place to place, so that anything misplaced shows. */
+export function randomBytes(random: (limit: number) => number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let index = 0; index < length; index++) bytes[index] = random(256);
+  return bytes;
+}

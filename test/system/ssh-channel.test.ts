@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { explainEnd } from '#lvmsync/transport/remote-exit.js';
+import { finish, transportTo, write } from '../support/ssh-session.js';
+import { startSshd, type TestSshd } from '../support/sshd.js';
+
+const MiB = 1 << 20;
+const ignore = () => {};
+
+let sshd: TestSshd;
+before(async () => {
+  sshd = await startSshd();
+});
+after(() => sshd.stop());
+
+const logins = () => sshd.log().match(/Accepted publickey/g)?.length ?? 0;
+
+const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex');
+
+/** Bytes that differ from MiB to MiB, so that a lost or doubled piece shows. */
+function numberedMebibyte(number: number): Buffer {
+  const buffer = Buffer.alloc(MiB);
+  for (let at = 0; at < MiB; at += 8) buffer.writeUInt32LE((number * MiB + at) % 0xfffffffb, at);
+  return buffer;
+}
+
+test('when a command runs then its words, output, standard error and status come through', async () => {
+  const notes: string[] = [];
+  const transport = transportTo(sshd, { onNote: (note) => notes.push(note) });
+  const script = 'printf "[%s]" "$@"; echo oops >&2; exit 3';
+  const words = ['a b', "it's", '$HOME', '', '*', 'x\ny'];
+  const { stdout, stderr, end } = await finish(transport, ['sh', '-c', script, '-', ...words]);
+  assert.equal(stdout, words.map((word) => `[${word}]`).join(''));
+  assert.equal(stderr, 'oops\n');
+  assert.deepEqual(end, { status: 3, signal: null });
+  await transport.close();
+  assert.match(notes.join('\n'), /aes128-gcm@openssh\.com.*cipher binding/);
+});
+
+test('when 64 MiB go each way then both arrive whole', async () => {
+  const transport = transportTo(sshd);
+  const channel = await transport.open(['tee', '/dev/stderr'], (chunk) => onStderr.update(chunk));
+  const onStderr = createHash('sha256');
+  const sent = createHash('sha256');
+  const received = createHash('sha256');
+  const reading = (async () => {
+    for await (const chunk of channel.output) received.update(chunk);
+  })();
+  for (let number = 0; number < 64; number++) {
+    const chunk = numberedMebibyte(number);
+    sent.update(chunk);
+    await write(channel, chunk);
+    // The callback has fired, so the buffer is ours again.
+    chunk.fill(0xff);
+  }
+  channel.input.end();
+  await reading;
+  assert.deepEqual(await channel.end, { status: 0, signal: null });
+  const digest = sent.digest('hex');
+  assert.equal(received.digest('hex'), digest);
+  assert.equal(onStderr.digest('hex'), digest);
+  await transport.close();
+});
+
+test('when the server changes keys every 4 MiB then the bytes still arrive whole', async () => {
+  const rekeying = await startSshd({ extraLines: ['RekeyLimit 4M'] });
+  try {
+    const transport = transportTo(rekeying);
+    const channel = await transport.open(['cat'], ignore);
+    const reading = channel.output.toArray();
+    const data = Buffer.concat([...Array(32).keys()].map(numberedMebibyte));
+    await write(channel, data);
+    channel.input.end();
+    assert.equal(sha256(Buffer.concat(await reading)), sha256(data));
+    assert.equal((await channel.end).status, 0);
+    await transport.close();
+  } finally {
+    await rekeying.stop();
+  }
+});
+
+test('when two channels share a connection then each has its own bytes and end', async () => {
+  const loginsBefore = logins();
+  const transport = transportTo(sshd);
+  const [one, two] = await Promise.all([
+    transport.open(['sh', '-c', 'cat; exit 1'], ignore),
+    transport.open(['sh', '-c', 'cat; exit 2'], ignore),
+  ]);
+  const first = numberedMebibyte(1);
+  const second = numberedMebibyte(2);
+  one.input.end(first);
+  two.input.end(second);
+  const [fromOne, fromTwo] = await Promise.all([one.output.toArray(), two.output.toArray()]);
+  assert.equal(sha256(Buffer.concat(fromOne)), sha256(first));
+  assert.equal(sha256(Buffer.concat(fromTwo)), sha256(second));
+  assert.equal((await one.end).status, 1);
+  assert.equal((await two.end).status, 2);
+  assert.equal(logins(), loginsBefore + 1);
+  await transport.close();
+});
+
+test('when the server allows one channel only then the second is refused with the reason', async () => {
+  const single = await startSshd({ maxSessions: 1 });
+  try {
+    const transport = transportTo(single);
+    const channel = await transport.open(['cat'], ignore);
+    await assert.rejects(transport.open(['cat'], ignore), {
+      code: 'CONNECT_FAILED',
+      message: /refused another channel/,
+      hint: /MaxSessions/,
+    });
+    channel.input.end('still here');
+    assert.equal(Buffer.concat(await channel.output.toArray()).toString(), 'still here');
+    await transport.close();
+  } finally {
+    await single.stop();
+  }
+});
+
+test('when the command is not there then one clear line says so, and no write hangs', async () => {
+  const transport = transportTo(sshd);
+  const channel = await transport.open(['lvmsync-is-not-here', '--apply', '-'], ignore);
+  await assert.rejects(async () => {
+    for (;;) await write(channel, Buffer.alloc(MiB));
+  });
+  const error = explainEnd(await channel.end, {
+    description: channel.description,
+    command: 'lvmsync',
+  });
+  assert.equal(error?.code, 'REMOTE_NOT_STARTED');
+  assert.equal(error?.message, 'ssh receiver: lvmsync was not found there');
+  await transport.close();
+});
+
+test('when --remote-command is given then its words run in place of the program', async () => {
+  const transport = transportTo(sshd, { remoteCommand: 'env X=1 printf %s,' });
+  const { stdout } = await finish(transport, ['lvmsync', '--apply', 'a b']);
+  assert.equal(stdout, '--apply,a b,');
+  await transport.close();
+});
+
+test('when the far side is killed midway then its signal is told and the write fails', async () => {
+  const transport = transportTo(sshd);
+  const script = 'head -c 3000000 >/dev/null; kill -9 $$';
+  const channel = await transport.open(['exec', 'sh', '-c', script], ignore);
+  await assert.rejects(async () => {
+    for (;;) await write(channel, Buffer.alloc(MiB));
+  });
+  const end = await channel.end;
+  assert.equal(end.signal, 'SIGKILL');
+  assert.equal(explainEnd(end, { description: 'x', command: 'y' })?.code, 'REMOTE_FAILED');
+  await transport.close();
+});
+
+test('when the far side ends without reading while a write waits for it then the write fails', async () => {
+  const transport = transportTo(sshd);
+  const channel = await transport.open(['sh', '-c', 'sleep 0.5; exit 9'], ignore);
+  // More than the 2 MiB window and every pipe on the way can hold.
+  await assert.rejects(write(channel, Buffer.alloc(16 * MiB)));
+  assert.equal((await channel.end).status, 9);
+  await transport.close();
+});
+
+test('when the connection is cut midway then that is the error of write, output and end', async () => {
+  const transport = transportTo(sshd);
+  const channel = await transport.open(['cat'], ignore);
+  const reading = assert.rejects(
+    (async () => {
+      for await (const chunk of channel.output) void chunk;
+    })(),
+    { code: 'CONNECTION_LOST' },
+  );
+  await write(channel, Buffer.alloc(MiB));
+  await sshd.cutConnections();
+  await assert.rejects(async () => {
+    for (;;) await write(channel, Buffer.alloc(MiB));
+  });
+  await reading;
+  const end = await channel.end;
+  assert.equal(end.status, null);
+  assert.equal(end.error?.code, 'CONNECTION_LOST');
+  await assert.rejects(transport.open(['true'], ignore), { code: 'CONNECTION_LOST' });
+  await transport.close();
+});
+
+test('when the far side does not read then writes wait and memory stays bounded', async () => {
+  const transport = transportTo(sshd);
+  const channel = await transport.open(['sh', '-c', 'read line </dev/null; sleep 30'], ignore);
+  const chunk = Buffer.alloc(MiB);
+  let taken = 0;
+  void (async () => {
+    for (;;) {
+      await write(channel, chunk);
+      taken++;
+    }
+  })().catch(ignore);
+  let before = -1;
+  while (taken !== before) {
+    before = taken;
+    await delay(300);
+  }
+  // The window is 2 MiB; sshd's pipe to the command holds 64 KiB more.
+  assert.ok(taken >= 1 && taken <= 4, `${taken} MiB were taken`);
+  channel.destroy();
+  await channel.end;
+  await transport.close();
+});
+
+test('when nobody reads what the far side sends then it waits and memory stays bounded', async () => {
+  const transport = transportTo(sshd);
+  const channel = await transport.open(['cat', '/dev/zero'], ignore);
+  let before = -1;
+  while (channel.output.readableLength !== before && before <= 4 * MiB) {
+    before = channel.output.readableLength;
+    await delay(300);
+  }
+  assert.ok(before >= MiB && before <= 4 * MiB, `${before} bytes wait`);
+  channel.destroy();
+  assert.equal((await channel.end).error?.code, 'CONNECTION_LOST');
+  await transport.close();
+});
+
+test('when a channel is destroyed then the far side sees its input end, and the connection lives on', async () => {
+  const transport = transportTo(sshd);
+  const marker = join(sshd.directory, 'running');
+  const script = `touch ${marker}; cat >/dev/null; rm ${marker}`;
+  const channel = await transport.open(['sh', '-c', script], ignore);
+  while (!existsSync(marker)) await delay(20);
+  channel.destroy();
+  assert.equal((await channel.end).error?.code, 'CONNECTION_LOST');
+  while (existsSync(marker)) await delay(20);
+  assert.equal((await finish(transport, ['echo', 'alive'])).stdout, 'alive\n');
+  await transport.close();
+});
+
+test('when nobody reads standard output then the end still comes', async () => {
+  const transport = transportTo(sshd);
+  const channel = await transport.open(['sh', '-c', 'echo unread; exit 4'], ignore);
+  assert.equal((await channel.end).status, 4);
+  await transport.close();
+});
+
+test('when the server has only chacha20 then that is used', async () => {
+  const chacha = await startSshd({ ciphers: 'chacha20-poly1305@openssh.com' });
+  try {
+    const notes: string[] = [];
+    const transport = transportTo(chacha, { onNote: (note) => notes.push(note) });
+    const channel = await transport.open(['cat'], ignore);
+    const data = numberedMebibyte(5);
+    channel.input.end(data);
+    assert.equal(sha256(Buffer.concat(await channel.output.toArray())), sha256(data));
+    await transport.close();
+    assert.match(notes.join('\n'), /chacha20-poly1305@openssh\.com/);
+  } finally {
+    await chacha.stop();
+  }
+});
+
+test('when the server has no cipher in common then -e ssh is named', async () => {
+  const old = await startSshd({ ciphers: 'aes256-cbc' });
+  try {
+    const transport = transportTo(old);
+    await assert.rejects(transport.open(['true'], ignore), {
+      code: 'TRANSPORT_UNSUPPORTED',
+      hint: /-e ssh/,
+    });
+    await transport.close();
+  } finally {
+    await old.stop();
+  }
+});

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { loadEngine } from '#lvmsync/block/engines.js';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+test('when the addon is built then auto takes it and has nothing to say', () => {
+  const { engine, note } = loadEngine('auto');
+  assert.deepEqual([engine.name, note], ['native', undefined]);
+});
+
+test('when an engine is named then it is the one', () => {
+  for (const name of ['native', 'js'] as const) {
+    const { engine, note } = loadEngine(name);
+    assert.deepEqual([engine.name, note], [name, undefined]);
+  }
+});
+
+test('when there is no addon then auto takes js and says why, and native is an error', async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), 'lvmsync-engines-'));
+  context.after(() => rm(directory, { recursive: true }));
+  await cp(join(ROOT, 'dist'), join(directory, 'dist'), { recursive: true });
+  await cp(join(ROOT, 'package.json'), join(directory, 'package.json'));
+  await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
+  const copy: { loadEngine: typeof loadEngine } = await import(
+    pathToFileURL(join(directory, 'dist/block/engines.js')).href
+  );
+
+  const { engine, note } = copy.loadEngine('auto');
+  assert.equal(engine.name, 'js');
+  assert.match(note ?? '', /^the native engine does not load: No native build was found [^\n]+$/);
+  assert.throws(() => copy.loadEngine('native'), {
+    name: 'LvmsyncError',
+    code: 'ENGINE_UNAVAILABLE',
+    hint: /npm run build:native/,
+  });
+});
