@@ -6,7 +6,7 @@ export interface Reporter {
   say(line: string): void;
   /** Shown with `--verbose` or `--debug`. */
   note(line: string): void;
-  /** Something to know about that does not stop the run; always shown. */
+  /** Something to know about that does not stop the run; shown unless `--quiet`. */
   warn(line: string): void;
   failure(error: unknown): void;
   /** From here on a failure is shown with `--verbose` only: the other end shows it. */
@@ -30,7 +30,7 @@ export function createReporter({ quiet, verbose, debug }: ReporterOptions): Repo
   return {
     say: quiet ? nothing : print,
     note: verbose || debug ? print : nothing,
-    warn: (line) => print(`WARNING: ${line}`),
+    warn: quiet ? nothing : (line) => print(`WARNING: ${line}`),
     hushFailure() {
       hushed = !(verbose || debug);
     },

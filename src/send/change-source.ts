@@ -1,4 +1,5 @@
 /** What is to be sent: a list of changes, where their data is, and whether both still hold. */
+import { stat } from 'node:fs/promises';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
@@ -86,17 +87,32 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
     description: snapshot.snapshotPath,
     id: snapshotId(snapshot),
     // A later snapshot does not change any more, however much the origin does.
-    originIsLive: dataPath === undefined,
+    originIsLive: dataPath === undefined || (await isSameDevice(dataPath, snapshot.originPath)),
     statusCount: status.exceptionCount,
     paths: [snapshot.snapshotPath, snapshot.originPath],
   });
   return {
     ...source,
     async recheck() {
-      await readActiveStatus(snapshot);
       await source.recheck();
+      const after = await readActiveStatus(snapshot);
+      if (dataPath === undefined && after.exceptionCount !== source.exceptionCount) {
+        throw new LvmsyncError(
+          'SNAPSHOT_CHANGED',
+          `${snapshot.name}: its list holds ${source.exceptionCount} chunks, but device-mapper counts ${after.exceptionCount}; the target may lack changes`,
+          {
+            path: snapshot.snapshotPath,
+            hint: 'stop what writes to the origin and run the same command again; if the numbers stay apart, copy the whole volume',
+          },
+        );
+      }
     },
   };
+}
+
+async function isSameDevice(one: string, other: string): Promise<boolean> {
+  const [first, second] = await Promise.all([stat(one), stat(other)]);
+  return first.isBlockDevice() && second.isBlockDevice() && first.rdev === second.rdev;
 }
 
 /** LVM's UUIDs do not come again; for a snapshot made with dmsetup there is only its place. */

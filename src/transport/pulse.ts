@@ -16,7 +16,10 @@ export function withTimeout(source: ByteSource, timeoutMs: number): ByteSource {
     description: source.description,
     read(into) {
       return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(stalled(source, timeoutMs)), timeoutMs);
+        const timer = setTimeout(
+          () => reject(stalledError(source.description, timeoutMs)),
+          timeoutMs,
+        );
         source
           .read(into)
           .then(resolve, reject)
@@ -39,10 +42,12 @@ export function keepAlive(writer: StreamWriter, timeoutMs: number): () => void {
   return () => clearInterval(timer);
 }
 
-function stalled(source: ByteSource, timeoutMs: number): LvmsyncError {
+export function stalledError(description: string, timeoutMs: number): LvmsyncError {
   return new LvmsyncError(
     'PEER_STALLED',
-    `${source.description}: nothing came for ${timeoutMs / 1000} seconds`,
-    { hint: 'the other end or the network hangs; look there, or allow more with --timeout' },
+    `${description}: nothing came for ${timeoutMs / 1000} seconds`,
+    {
+      hint: 'the other end or the network hangs: look there, allow more with --timeout, or say --protocol 3 if it is an original lvmsync behind a forced command',
+    },
   );
 }

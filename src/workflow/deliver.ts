@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import type { BaseCheck } from '../send/base-check.js';
@@ -6,6 +7,7 @@ import type { ChangeSource } from '../send/change-source.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
 import { sendTransfer } from '../send/transfer.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
+import { stalledError } from '../transport/pulse.js';
 import { explainEnd } from '../transport/remote-exit.js';
 
 /** How long a far side may take to end once the stream to it has failed, in milliseconds. */
@@ -72,18 +74,14 @@ async function openForProto4(options: DeliverOptions): Promise<Channel | undefin
     if (hold) held.push(chunk);
     else onStderr(chunk);
   });
-  const end = await Promise.race([
-    once(channel.output, 'readable').then(() => undefined),
-    channel.end,
-  ]);
+  const end = await firstAnswer(channel, options.timeoutMs);
   hold = false;
-  const answered = channel.output.readableLength > 0;
-  if (end !== undefined && !answered && protocol === 'auto' && !NEVER_RAN.has(end.status)) {
+  if (end !== undefined && protocol === 'auto' && !NEVER_RAN.has(end.status)) {
     channel.destroy();
     return undefined;
   }
   for (const chunk of held) onStderr(chunk);
-  if (end !== undefined && !answered) {
+  if (end !== undefined) {
     channel.destroy();
     throw (
       explainEnd(end, { description: channel.description, command }) ??
@@ -93,6 +91,25 @@ async function openForProto4(options: DeliverOptions): Promise<Channel | undefin
     );
   }
   return channel;
+}
+
+/**
+ * Waits for the first byte of an answer; resolves to the end where none comes.
+ *
+ * @throws LvmsyncError PEER_STALLED
+ */
+async function firstAnswer(channel: Channel, timeoutMs: number): Promise<ChannelEnd | undefined> {
+  const { output, end, description } = channel;
+  const waiting: Promise<unknown>[] = [once(output, 'readable'), end];
+  const timer = new AbortController();
+  if (timeoutMs > 0) waiting.push(delay(timeoutMs, undefined, { signal: timer.signal }));
+  const answer = await Promise.race(waiting).finally(() => timer.abort());
+  if (answer === undefined) {
+    channel.destroy();
+    throw stalledError(description, timeoutMs);
+  }
+  // A stream that ends without a byte becomes readable too.
+  return output.readableLength > 0 ? undefined : end;
 }
 
 function converse(channel: Channel, options: DeliverOptions): Promise<SendReport> {

@@ -88,10 +88,34 @@ for (const [ours, classic] of [
     const args = [...sourceArguments(256), '-e', bench.rsh, ...ours!, `root@backup:${target}`];
     const { status, stderr } = await bench.lvmsync(args);
     assert.equal(status, 0, stderr);
-    assert.deepEqual(bench.receivedArguments(), [['--apply', '-', ...classic!, target]]);
+    const [first, ...others] = bench.receivedArguments();
+    assert.ok(first?.join(' ').includes('--protocol 4'), 'our protocol is tried first');
+    assert.deepEqual(others, [['--apply', '-', ...classic!, target]]);
     assert.ok(readFileSync(target).equals(origin));
+    if (!ours!.includes('--quiet')) assert.match(stderr, /^WARNING: .*PROTO\[3\] only/m);
+    assert.doesNotMatch(stderr, /invalid option/);
   });
 }
+
+test('when PROTO[3] is asked for then the original is started once, the classic way', async () => {
+  const target = bench.write('target', baseOf(256));
+  const args = [...sourceArguments(256), '-e', bench.rsh, '--protocol', '3', `backup:${target}`];
+  const { status, stderr } = await bench.lvmsync(args);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(bench.receivedArguments(), [['--apply', '-', target]]);
+  assert.ok(readFileSync(target).equals(origin));
+  assert.doesNotMatch(stderr, /WARNING/);
+});
+
+test('when PROTO[4] is asked for then an original receiver is refused', async () => {
+  const base = baseOf(256);
+  const target = bench.write('target', base);
+  const args = [...sourceArguments(256), '-e', bench.rsh, '--protocol', '4', `backup:${target}`];
+  const { status, stderr } = await bench.lvmsync(args);
+  assert.equal(status, 5, stderr);
+  assert.match(stderr, /invalid option/);
+  assert.ok(readFileSync(target).equals(base));
+});
 
 test('when the original took a snapback of our stream then ours restores with it', async () => {
   const base = baseOf(3);
@@ -141,7 +165,9 @@ for (const far of ['original', 'ours'] as const) {
     const { status, stderr } = await bench.lvmsync(args, { far });
     assert.notEqual(status, 0);
     assert.match(stderr, /no such target/);
-    assert.match(stderr, /^FATAL ERROR: .*rsh backup.* ended with exit status \d/m);
+    const reason = far === 'ours' ? /no such target does not exist$/m : /ended with exit status \d/;
+    assert.match(stderr, /^FATAL ERROR: .*rsh backup/m);
+    assert.match(stderr, reason);
     assert.doesNotMatch(stderr, /Transferred/);
   });
 }
@@ -149,7 +175,7 @@ for (const far of ['original', 'ours'] as const) {
 test('when the far side prints and fails then both the text and the number are told', async () => {
   const script = '#!/bin/sh\ncat >/dev/null\necho "disk on fire" >&2\nexit 42\n';
   const rsh = bench.write('failing', Buffer.from(script));
-  const args = [...sourceArguments(3), '-e', `sh ${rsh}`, 'backup:/dev/null'];
+  const args = [...sourceArguments(3), '-e', `sh ${rsh}`, '--protocol', '3', 'backup:/dev/null'];
   const { status, stderr } = await bench.lvmsync(args);
   assert.notEqual(status, 0);
   assert.match(stderr, /^disk on fire$/m);
@@ -158,11 +184,19 @@ test('when the far side prints and fails then both the text and the number are t
 
 test('when the far side takes a part and ends well then that is no success', async () => {
   const rsh = bench.write('leaving', Buffer.from('#!/bin/sh\nhead -c 100000 >/dev/null\n'));
-  const args = [...sourceArguments(256), '-e', `sh ${rsh}`, 'backup:/dev/null'];
+  const args = [...sourceArguments(256), '-e', `sh ${rsh}`, '--protocol', '3', 'backup:/dev/null'];
   const { status, stderr } = await bench.lvmsync(args);
   assert.notEqual(status, 0);
   assert.match(stderr, /^FATAL ERROR: the receiver stopped taking data/m);
   assert.doesNotMatch(stderr, /Transferred/);
+});
+
+test('when the far side never answers then that is told after the timeout', async () => {
+  const rsh = bench.write('silent', Buffer.from('#!/bin/sh\ncat >/dev/null\n'));
+  const args = [...sourceArguments(3), '-e', `sh ${rsh}`, '--timeout', '1', 'backup:/dev/null'];
+  const { status, stderr } = await bench.lvmsync(args);
+  assert.equal(status, 4, stderr);
+  assert.match(stderr, /^FATAL ERROR: .*backup: nothing came for 1 seconds/m);
 });
 
 test('when the far side has no lvmsync then that is said at once', async () => {
