@@ -12,9 +12,12 @@
       'native/operation.cc',
       'native/pages.cc',
       'native/plan.cc',
+      'native/thread.cc',
       'native/thread_backend.cc',
       'native/thread_pool.cc',
       'native/transfer.cc',
+      'native/uring.cc',
+      'native/uring_backend.cc',
     ],
     'defines': [
       'NAPI_VERSION=8',

@@ -40,9 +40,14 @@ Environment* Of(const Napi::CallbackInfo& info) {
 }
 
 // The open file that argument 0 stands for, or nullptr.
-std::shared_ptr<File> FileOf(const Napi::CallbackInfo& info) {
-  return info[0].IsNumber() ? Of(info)->FindFile(info[0].As<Napi::Number>().DoubleValue())
-                            : nullptr;
+const OpenFile* FileOf(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return nullptr;
+  return Of(info)->FindFile(info[0].As<Napi::Number>().DoubleValue());
+}
+
+// startUring(): 0, or the errno that says why there is no io_uring
+Napi::Value StartUring(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), Of(info)->StartUring());
 }
 
 // allocate(bytes): ArrayBuffer
@@ -63,17 +68,20 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
       [](Napi::Env, void*, Lease* ended) { delete ended; }, lease.release());
 }
 
-// open(path, write, exclusive, done)
+// open(path, write, exclusive, uring, done)
 Napi::Value Open(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) return ThrowTypeError(info.Env(), "path must be a string");
   if (!info[1].IsBoolean()) return ThrowTypeError(info.Env(), "write must be a boolean");
   if (!info[2].IsBoolean()) return ThrowTypeError(info.Env(), "exclusive must be a boolean");
-  if (!info[3].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  if (!info[3].IsBoolean()) return ThrowTypeError(info.Env(), "uring must be a boolean");
+  if (!info[4].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
   OpenOptions options = {info[0].As<Napi::String>(), info[1].As<Napi::Boolean>(),
                          info[2].As<Napi::Boolean>()};
+  const BackendKind backend =
+      info[3].As<Napi::Boolean>() ? BackendKind::kUring : BackendKind::kThreads;
   Environment* environment = Of(info);
-  environment->StartTask(
-      std::make_unique<OpenTask>(info[3].As<Napi::Function>(), environment, std::move(options)));
+  environment->StartTask(std::make_unique<OpenTask>(info[4].As<Napi::Function>(), environment,
+                                                    std::move(options), backend));
   return info.Env().Undefined();
 }
 
@@ -84,22 +92,22 @@ std::vector<Request> Plan(const File& file, Direction direction, std::vector<Pie
 
 // read/write(handle, buffer, offsets, lengths, positions, count, done)
 Napi::Value StartBatch(const Napi::CallbackInfo& info, Direction direction) {
-  std::shared_ptr<File> file = FileOf(info);
-  if (file == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
+  const OpenFile* open = FileOf(info);
+  if (open == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
   std::vector<Piece> pieces;
   if (const char* wrong = ReadPieces(info, 1, &pieces)) return ThrowTypeError(info.Env(), wrong);
   if (!info[6].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
 
   Environment* environment = Of(info);
   std::shared_ptr<Pages> memory = environment->pages()->Find(pieces.front().memory);
-  std::vector<Request> requests = Plan(*file, direction, std::move(pieces));
+  std::vector<Request> requests = Plan(*open->file, direction, std::move(pieces));
   auto operation =
       std::make_unique<BatchOperation>(info[6].As<Napi::Function>(), info[1].As<Napi::Object>());
   const auto done = [environment, key = operation.get()] { environment->Complete(key); };
-  auto batch = std::make_shared<Batch>(std::move(file), direction, std::move(requests),
-                                       std::move(memory), done);
+  auto batch =
+      std::make_shared<Batch>(open->file, direction, std::move(requests), std::move(memory), done);
   operation->set_batch(batch);
-  environment->StartBatch(std::move(operation), std::move(batch));
+  environment->StartBatch(open->backend, std::move(operation), std::move(batch));
   return info.Env().Undefined();
 }
 
@@ -108,11 +116,10 @@ Napi::Value Read(const Napi::CallbackInfo& info) { return StartBatch(info, Direc
 Napi::Value Write(const Napi::CallbackInfo& info) { return StartBatch(info, Direction::kWrite); }
 
 Napi::Value StartFileTask(const Napi::CallbackInfo& info, FileTask::Method method) {
-  std::shared_ptr<File> file = FileOf(info);
-  if (file == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
+  const OpenFile* open = FileOf(info);
+  if (open == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
   if (!info[1].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
-  Of(info)->StartTask(
-      std::make_unique<FileTask>(info[1].As<Napi::Function>(), std::move(file), method));
+  Of(info)->StartTask(std::make_unique<FileTask>(info[1].As<Napi::Function>(), open->file, method));
   return info.Env().Undefined();
 }
 
@@ -131,6 +138,7 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
+  exports.Set("startUring", Napi::Function::New<StartUring>(env, "startUring"));
   exports.Set("open", Napi::Function::New<Open>(env, "open"));
   exports.Set("read", Napi::Function::New<Read>(env, "read"));
   exports.Set("write", Napi::Function::New<Write>(env, "write"));

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "thread_backend.h"
+#include "uring_backend.h"
 
 namespace lvmsync {
 
@@ -17,7 +18,7 @@ Environment::Environment(Napi::Env env)
     : env_(env),
       operations_(env),
       pool_(kThreads),
-      backend_(std::make_unique<ThreadBackend>(&pool_)) {
+      threads_(std::make_unique<ThreadBackend>(&pool_)) {
   // Hooks run last in, first out: this one before those that `operations_` has registered, so that
   // no thread of ours is left when they run.
   napi_add_env_cleanup_hook(env, CleanUp, this);
@@ -25,21 +26,29 @@ Environment::Environment(Napi::Env env)
 
 void Environment::CleanUp(void* environment) {
   auto* self = static_cast<Environment*>(environment);
+  self->uring_.reset();
   self->pool_.Stop();
-  self->backend_.reset();
+  self->threads_.reset();
   self->operations_.Abandon();
   self->files_.clear();
 }
 
-uint32_t Environment::AddFile(std::shared_ptr<File> file) {
-  files_.emplace(++last_handle_, std::move(file));
+int Environment::StartUring() {
+  if (!uring_error_) uring_error_ = UringBackend::Create(&pool_, &uring_);
+  return *uring_error_;
+}
+
+uint32_t Environment::AddFile(std::shared_ptr<File> file, BackendKind backend) {
+  // Through the page cache the pool is faster: a ring would copy on its one thread.
+  const bool uring = backend == BackendKind::kUring && file->direct() && StartUring() == 0;
+  files_.emplace(++last_handle_, OpenFile{std::move(file), uring ? uring_.get() : threads_.get()});
   return last_handle_;
 }
 
-std::shared_ptr<File> Environment::FindFile(double handle) const {
+const OpenFile* Environment::FindFile(double handle) const {
   if (!(handle >= 1 && handle <= last_handle_)) return nullptr;
   const auto entry = files_.find(static_cast<uint32_t>(handle));
-  return entry == files_.end() ? nullptr : entry->second;
+  return entry == files_.end() ? nullptr : &entry->second;
 }
 
 void Environment::RemoveFile(double handle) { files_.erase(static_cast<uint32_t>(handle)); }
@@ -57,9 +66,10 @@ void Environment::StartTask(std::unique_ptr<Task> task) {
   }
 }
 
-void Environment::StartBatch(std::unique_ptr<Operation> operation, std::shared_ptr<Batch> batch) {
+void Environment::StartBatch(Backend* backend, std::unique_ptr<Operation> operation,
+                             std::shared_ptr<Batch> batch) {
   operations_.Add(env_, std::move(operation));
-  backend_->Submit(std::move(batch));
+  backend->Submit(std::move(batch));
 }
 
 }  // namespace lvmsync

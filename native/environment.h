@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "backend.h"
@@ -24,6 +25,14 @@ class Task : public Operation {
   virtual void Fail(int error) = 0;
 };
 
+enum class BackendKind { kThreads, kUring };
+
+// A file and what carries out its batches.
+struct OpenFile {
+  std::shared_ptr<File> file;
+  Backend* backend;
+};
+
 // Everything that belongs to one JavaScript environment: the main thread has one, and so has each
 // worker thread.
 class Environment {
@@ -32,16 +41,20 @@ class Environment {
 
   Napi::Env env() const { return env_; }
 
+  // Starts the io_uring backend, at the first call. Returns 0, or why there is none (an errno).
+  int StartUring();
+
   // Open files go by number, so that no object of JavaScript's can be taken for one.
-  uint32_t AddFile(std::shared_ptr<File> file);
+  uint32_t AddFile(std::shared_ptr<File> file, BackendKind backend);
   // nullptr when there is no such file.
-  std::shared_ptr<File> FindFile(double handle) const;
+  const OpenFile* FindFile(double handle) const;
   void RemoveFile(double handle);
 
   const std::shared_ptr<PageRegistry>& pages() const { return pages_; }
 
   void StartTask(std::unique_ptr<Task> task);
-  void StartBatch(std::unique_ptr<Operation> operation, std::shared_ptr<Batch> batch);
+  void StartBatch(Backend* backend, std::unique_ptr<Operation> operation,
+                  std::shared_ptr<Batch> batch);
   void Complete(Operation* operation) { operations_.Complete(operation); }
 
  private:
@@ -51,10 +64,12 @@ class Environment {
   Napi::Env env_;
   OperationQueue operations_;
   std::shared_ptr<PageRegistry> pages_ = std::make_shared<PageRegistry>();
-  std::unordered_map<uint32_t, std::shared_ptr<File>> files_;
+  std::unordered_map<uint32_t, OpenFile> files_;
   uint32_t last_handle_ = 0;
   ThreadPool pool_;
-  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Backend> threads_;
+  std::unique_ptr<Backend> uring_;
+  std::optional<int> uring_error_;
 };
 
 }  // namespace lvmsync

@@ -85,10 +85,10 @@ int File::Open(const OpenOptions& options, std::shared_ptr<File>* file) {
 
   int flags = (options.write ? O_RDWR : O_RDONLY) | O_CLOEXEC;
   if (options.exclusive && S_ISBLK(status.st_mode)) flags |= O_EXCL;
-  bool direct = true;
+  bool with_direct = true;
   Descriptor main(open(options.path.c_str(), flags | O_DIRECT));
   if (!main.valid() && errno == EINVAL) {  // the file system has no O_DIRECT (open(2))
-    direct = false;
+    with_direct = false;
     main = Descriptor(open(options.path.c_str(), flags));
   }
   if (!main.valid()) return errno;
@@ -97,7 +97,7 @@ int File::Open(const OpenOptions& options, std::shared_ptr<File>* file) {
   if (const int error = ReadGeometry(main.fd(), options.write, &found); error != 0) {
     return error;
   }
-  *file = std::make_shared<File>(std::move(main), direct, found);
+  *file = std::make_shared<File>(std::move(main), with_direct, found);
   return 0;
 }
 

@@ -51,6 +51,7 @@ class File {
 
   const Geometry& geometry() const { return geometry_; }
   int fd() const { return main_.fd(); }
+  bool direct() const { return direct_; }
 
   // What `fd` asks of offsets, lengths and memory: 1 when it is buffered.
   uint32_t align_bytes() const { return direct_ ? geometry_.block_bytes : 1; }

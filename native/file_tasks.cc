@@ -4,8 +4,9 @@
 
 namespace lvmsync {
 
-OpenTask::OpenTask(const Napi::Function& done, Environment* environment, OpenOptions options)
-    : Task(done), environment_(environment), options_(std::move(options)) {}
+OpenTask::OpenTask(const Napi::Function& done, Environment* environment, OpenOptions options,
+                   BackendKind backend)
+    : Task(done), environment_(environment), options_(std::move(options)), backend_(backend) {}
 
 void OpenTask::Run() { error_ = File::Open(options_, &file_); }
 
@@ -16,7 +17,7 @@ Napi::Value OpenTask::Result(Napi::Env env) {
     return result;
   }
   const Geometry geometry = file_->geometry();
-  result.Set("handle", environment_->AddFile(std::move(file_)));
+  result.Set("handle", environment_->AddFile(std::move(file_), backend_));
   result.Set("blockDevice", geometry.block_device);
   result.Set("sizeBytes", static_cast<double>(geometry.size_bytes));
   result.Set("blockBytes", geometry.block_bytes);

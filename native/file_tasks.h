@@ -10,7 +10,8 @@ namespace lvmsync {
 // Answers { handle, blockDevice, sizeBytes, blockBytes }, or { errno }.
 class OpenTask : public Task {
  public:
-  OpenTask(const Napi::Function& done, Environment* environment, OpenOptions options);
+  OpenTask(const Napi::Function& done, Environment* environment, OpenOptions options,
+           BackendKind backend);
   void Run() override;
   void Fail(int error) override { error_ = error; }
   Napi::Value Result(Napi::Env env) override;
@@ -18,6 +19,7 @@ class OpenTask : public Task {
  private:
   Environment* environment_;
   OpenOptions options_;
+  BackendKind backend_;
   std::shared_ptr<File> file_;
   int error_ = 0;
 };

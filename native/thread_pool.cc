@@ -1,9 +1,9 @@
 #include "thread_pool.h"
 
-#include <signal.h>
-
 #include <cerrno>
 #include <utility>
+
+#include "thread.h"
 
 namespace lvmsync {
 
@@ -32,19 +32,11 @@ void ThreadPool::Stop() {
   threads_.clear();
 }
 
-// Signals are for Node's main thread. A new thread inherits the mask, so it is set around the call.
 int ThreadPool::AddThread() {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const int error = pthread_create(&thread, nullptr, ThreadMain, this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) return error;
-  pthread_setname_np(thread, "lvmsync-io");
-  threads_.push_back(thread);
-  return 0;
+  pthread_t thread = {};
+  const int error = StartThread(ThreadMain, this, &thread);
+  if (error == 0) threads_.push_back(thread);
+  return error;
 }
 
 void* ThreadPool::ThreadMain(void* pool) {

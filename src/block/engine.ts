@@ -6,6 +6,8 @@ import type { Batch } from './batch.js';
  */
 export interface Engine {
   readonly name: 'native' | 'js';
+  /** How the native engine carries out its requests, for -v. */
+  readonly backend?: 'io_uring' | 'threads';
   /** Page-aligned memory, zeroed. */
   allocate(bytes: number): Buffer;
   /** The CRC-32C of `bytes`, going on from `seed`, the CRC of what came before them. */

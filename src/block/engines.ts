@@ -1,7 +1,7 @@
 import { LvmsyncError } from '../errors.js';
 import type { Engine } from './engine.js';
 import { createJsEngine } from './js-engine.js';
-import { createNativeEngine } from './native-engine.js';
+import { createNativeEngine, type IoChoice } from './native-engine.js';
 
 export type EngineChoice = 'auto' | 'native' | 'js';
 
@@ -11,15 +11,19 @@ export interface LoadedEngine {
   note: string | undefined;
 }
 
+const IO_CHOICES: readonly string[] = ['auto', 'io_uring', 'threads'] satisfies IoChoice[];
+
 /**
- * The engine to use: `auto` takes native when it loads, and js otherwise.
+ * The engine to use: `auto` takes native when it loads, and js otherwise. `io` says what the native
+ * engine works with; the environment variable LVMSYNC_IO says it where nobody else does.
  *
- * @throws LvmsyncError ENGINE_UNAVAILABLE when `native` was asked for and does not load
+ * @throws LvmsyncError ENGINE_UNAVAILABLE when `native` was asked for and does not load, or not with
+ *   what `io` asks for; USAGE when LVMSYNC_IO is none of the choices
  */
-export function loadEngine(choice: EngineChoice): LoadedEngine {
+export function loadEngine(choice: EngineChoice, io: IoChoice = ioOfEnvironment()): LoadedEngine {
   if (choice === 'js') return { engine: createJsEngine(), note: undefined };
   try {
-    return { engine: createNativeEngine(), note: undefined };
+    return { engine: createNativeEngine(io), note: undefined };
   } catch (cause) {
     const reason = firstLine(cause);
     if (choice === 'auto') {
@@ -30,6 +34,18 @@ export function loadEngine(choice: EngineChoice): LoadedEngine {
       hint: 'build it with `npm run build:native`, or use --engine js',
     });
   }
+}
+
+function ioOfEnvironment(): IoChoice {
+  const value = process.env.LVMSYNC_IO ?? 'auto';
+  if (isIoChoice(value)) return value;
+  throw new LvmsyncError('USAGE', `LVMSYNC_IO is ${JSON.stringify(value)}`, {
+    hint: `set it to one of ${IO_CHOICES.join(', ')}, or unset it`,
+  });
+}
+
+function isIoChoice(value: string): value is IoChoice {
+  return IO_CHOICES.includes(value);
 }
 
 function firstLine(error: unknown): string {

@@ -5,14 +5,22 @@ import { crc32c } from '../checksum/crc32c.js';
 import type { Batch } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
-import { errnoName } from './errno.js';
+import { describeErrno, errnoName } from './errno.js';
 import { type IoFailure, openError } from './io-errors.js';
 import { findZeroBlocks } from './zero-blocks.js';
 
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
 interface Addon {
   allocate(bytes: number): ArrayBuffer;
-  open(path: string, write: boolean, exclusive: boolean, done: (answer: OpenAnswer) => void): void;
+  /** Answers 0, or the errno that says why there is no io_uring. */
+  startUring(): number;
+  open(
+    path: string,
+    write: boolean,
+    exclusive: boolean,
+    uring: boolean,
+    done: (answer: OpenAnswer) => void,
+  ): void;
   read: StartBatch;
   write: StartBatch;
   flush(handle: number, done: (errno: number) => void): void;
@@ -35,18 +43,29 @@ type StartBatch = (
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** What carries out the native engine's requests. */
+export type IoChoice = 'auto' | 'io_uring' | 'threads';
+
 /**
- * The engine in C++: a whole batch for one crossing, on threads of its own.
+ * The engine in C++: a whole batch for one crossing, by an io_uring or on threads of its own.
+ * `auto` takes io_uring where the kernel lets it.
  *
- * @throws Error when the addon is not built for this machine, or cannot be loaded
+ * @throws Error when the addon is not built for this machine, or cannot be loaded; when `io_uring`
+ *   was asked for and cannot be had
  */
-export function createNativeEngine(): Engine {
+export function createNativeEngine(io: IoChoice = 'auto'): Engine {
   const require = createRequire(import.meta.url);
   const findAddon: (packageRoot: string) => Addon = require('node-gyp-build');
   const addon = findAddon(PACKAGE_ROOT);
+  const uringErrno = io === 'threads' ? undefined : addon.startUring();
+  const uring = uringErrno === 0;
+  if (io === 'io_uring' && uringErrno) {
+    throw new Error(`no io_uring here: ${describeErrno(errnoName(uringErrno))}`);
+  }
 
   return {
     name: 'native',
+    backend: uring ? 'io_uring' : 'threads',
     allocate(bytes) {
       const memory = addon.allocate(bytes);
       markAsUntransferable(memory); // the addon may be writing to it
@@ -54,14 +73,19 @@ export function createNativeEngine(): Engine {
     },
     crc32c: async (bytes, seed) => crc32c(bytes, seed),
     findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
-    open: (path, options) => openNative(addon, path, options),
+    open: (path, options) => openNative(addon, path, options, uring),
   };
 }
 
-async function openNative(addon: Addon, path: string, options: OpenOptions): Promise<BlockFile> {
+async function openNative(
+  addon: Addon,
+  path: string,
+  options: OpenOptions,
+  uring: boolean,
+): Promise<BlockFile> {
   const exclusive = options.exclusive ?? false;
   const answer = await new Promise<OpenAnswer>((resolve) => {
-    addon.open(path, options.mode === 'write', exclusive, resolve);
+    addon.open(path, options.mode === 'write', exclusive, uring, resolve);
   });
   if ('errno' in answer) throw openError(path, errnoName(answer.errno), exclusive);
   const { handle, blockDevice, sizeBytes, blockBytes } = answer;

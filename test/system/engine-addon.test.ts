@@ -81,10 +81,11 @@ describe("the addon's boundary", () => {
     for (const values of [
       [],
       [path],
-      [1, true, true, ignore],
-      [path, 1, true, ignore],
-      [path, true, 1, ignore],
-      [path, true, true, 1],
+      [1, true, true, true, ignore],
+      [path, 1, true, true, ignore],
+      [path, true, 1, true, ignore],
+      [path, true, true, 1, ignore],
+      [path, true, true, true, 1],
     ]) {
       assert.throws(() => addon.open!(...values), TypeError);
     }
@@ -133,7 +134,7 @@ describe("the addon's boundary", () => {
 
 async function openHandle(path: string): Promise<number> {
   const answer = await new Promise<{ handle: number }>((done) =>
-    addon.open!(path, true, false, done),
+    addon.open!(path, true, false, false, done),
   );
   assert.equal(typeof answer.handle, 'number');
   return answer.handle;

@@ -37,8 +37,8 @@ const SINGLE_PIECES: readonly (Omit<Piece, 'position'> & { what: string })[] = [
   { what: 'the whole file', offset: 0, length: ODD_FILE_BYTES },
 ];
 
-for (const engine of ENGINES) {
-  describe(`the ${engine.name} engine`, () => {
+for (const { label, engine } of ENGINES) {
+  describe(`the ${label}`, () => {
     for (const parent of [undefined, SHARED_MEMORY]) {
       const place = parent ?? 'the temporary directory';
       for (const { what, offset, length } of SINGLE_PIECES) {

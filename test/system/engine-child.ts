@@ -4,19 +4,21 @@
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { type EngineChoice, loadEngine } from '#lvmsync/block/engines.js';
+import type { IoChoice } from '#lvmsync/block/native-engine.js';
 import { batchOf, type Piece } from './engine-fixture.js';
 
 const FILE_BYTES = 8 * 1024 * 1024;
 
 interface Orders {
   engine: EngineChoice;
+  io: IoChoice;
   path: string;
   ending: string;
   turns: number;
 }
 
 const orders: Orders = isMainThread ? JSON.parse(process.argv[2] ?? '') : workerData;
-const { engine } = loadEngine(orders.engine);
+const { engine } = loadEngine(orders.engine, orders.io);
 const file = await engine.open(orders.path, { mode: 'write' });
 
 /** Aligned and unaligned pieces, so that every path is in flight. */

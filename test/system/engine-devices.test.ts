@@ -19,8 +19,8 @@ const run = promisify(execFile);
 const noLoopDevices = whyNot(() => execFileSync('losetup', ['--find'], { stdio: 'pipe' }));
 const noMounts = whyNot(() => execFileSync('unshare', ['--mount', 'true'], { stdio: 'pipe' }));
 
-for (const engine of ENGINES) {
-  describe(`the ${engine.name} engine on block devices`, { skip: noLoopDevices }, () => {
+for (const { label, engine } of ENGINES) {
+  describe(`the ${label} on block devices`, { skip: noLoopDevices }, () => {
     for (const blockBytes of [512, 4096]) {
       test(`when a device has blocks of ${blockBytes} then size, blocks and bytes are right`, async (context) => {
         // not a multiple of a page where the blocks allow that
@@ -142,7 +142,7 @@ for (const engine of ENGINES) {
     });
   });
 
-  describe(`the ${engine.name} engine on other file systems`, { skip: noMounts }, () => {
+  describe(`the ${label} on other file systems`, { skip: noMounts }, () => {
     test('when a file system has no O_DIRECT then reading and writing work', async (context) => {
       const directory = await mounted(context, 'ramfs');
       const path = join(directory, 'file');

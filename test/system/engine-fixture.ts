@@ -5,9 +5,29 @@ import type { TestContext } from 'node:test';
 import { addPiece, type Batch, createBatch } from '#lvmsync/block/batch.js';
 import type { Engine } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
+import type { IoChoice } from '#lvmsync/block/native-engine.js';
 
-/** Every engine; each must pass the same tests. Fails here when the native one is not built. */
-export const ENGINES: readonly Engine[] = [loadEngine('js').engine, loadEngine('native').engine];
+export interface EngineUnderTest {
+  label: string;
+  engine: Engine;
+  io: IoChoice;
+}
+
+/**
+ * Every engine, and the native one with each thing that it can work with; all must pass the same
+ * tests. Fails here when the native one is not built. Where the kernel forbids io_uring,
+ * engines.test.ts says so.
+ */
+export const ENGINES: readonly EngineUnderTest[] = [
+  { label: 'js engine', engine: loadEngine('js').engine, io: 'auto' },
+  ...(['threads', 'io_uring'] as const)
+    .filter((io) => io === 'threads' || loadEngine('native').engine.backend === io)
+    .map((io) => ({
+      label: `native engine with ${io}`,
+      engine: loadEngine('native', io).engine,
+      io,
+    })),
+];
 
 /** A directory that goes away with the test. */
 export async function temporaryDirectory(context: TestContext, parent = tmpdir()) {

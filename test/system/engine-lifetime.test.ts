@@ -13,8 +13,8 @@ import { batchOf, ENGINES, temporaryDirectory } from './engine-fixture.js';
 const run = promisify(execFile);
 const CHILD = fileURLToPath(new URL('engine-child.js', import.meta.url));
 
-for (const engine of ENGINES) {
-  describe(`the life of the ${engine.name} engine`, () => {
+for (const { label, engine, io } of ENGINES) {
+  describe(`the life of the ${label}`, () => {
     test('when files are opened and closed a thousand times then no descriptor is left', async (context) => {
       const path = await bigFile(context);
       const buffer = engine.allocate(8192);
@@ -49,7 +49,7 @@ for (const engine of ENGINES) {
       ] as const) {
         test(`when a process ends by ${ending} after ${turns} turns with batches in flight then it ends cleanly`, async (context) => {
           const path = await bigFile(context);
-          const orders = JSON.stringify({ engine: engine.name, path, ending, turns });
+          const orders = JSON.stringify({ engine: engine.name, io, path, ending, turns });
           const ended = await run(process.execPath, [CHILD, orders]).then(
             () => ({ code: 0, signal: null, stderr: '' }),
             (error) => error,
@@ -61,7 +61,9 @@ for (const engine of ENGINES) {
       test(`when a worker is terminated after ${turns} turns with batches in flight then the process lives on`, async (context) => {
         const path = await bigFile(context);
         const before = countDescriptors();
-        const workers = [1, 2, 3].map(() => startWorker(engine.name, path, 'repeat', turns));
+        const workers = [1, 2, 3].map(() =>
+          startWorker({ engine: engine.name, io, path, ending: 'repeat', turns }),
+        );
         await Promise.all(workers.map((worker) => once(worker, 'message')));
         for (let turn = 0; turn < turns; turn++) {
           await new Promise((resolve) => setImmediate(resolve));
@@ -73,7 +75,9 @@ for (const engine of ENGINES) {
 
     test('when several workers use the engine at once then all of them finish', async (context) => {
       const path = await bigFile(context);
-      const workers = [1, 2, 3, 4].map(() => startWorker(engine.name, path, 'finish', 0));
+      const workers = [1, 2, 3, 4].map(() =>
+        startWorker({ engine: engine.name, io, path, ending: 'finish', turns: 0 }),
+      );
       const codes = await Promise.all(workers.map((worker) => once(worker, 'exit')));
       assert.deepEqual(codes.flat(), [0, 0, 0, 0]);
     });
@@ -97,8 +101,8 @@ async function bigFile(context: TestContext): Promise<string> {
   return path;
 }
 
-function startWorker(engine: string, path: string, ending: string, turns: number): Worker {
-  return new Worker(CHILD, { workerData: { engine, path, ending, turns }, stdout: true });
+function startWorker(orders: object): Worker {
+  return new Worker(CHILD, { workerData: orders, stdout: true });
 }
 
 function countDescriptors(): number {

@@ -20,6 +20,25 @@ test('when an engine is named then it is the one', () => {
   }
 });
 
+test('when threads are asked for then the native engine works with threads', (context) => {
+  assert.equal(loadEngine('native', 'threads').engine.backend, 'threads');
+  assert.equal(loadEngine('js').engine.backend, undefined);
+  process.env.LVMSYNC_IO = 'threads';
+  context.after(() => delete process.env.LVMSYNC_IO);
+  assert.equal(loadEngine('auto').engine.backend, 'threads');
+  process.env.LVMSYNC_IO = 'magic';
+  assert.throws(() => loadEngine('auto'), { code: 'USAGE', message: 'LVMSYNC_IO is "magic"' });
+});
+
+test('when io_uring is asked for then the native engine works with it', (context) => {
+  if (loadEngine('native').engine.backend !== 'io_uring') {
+    assert.throws(() => loadEngine('native', 'io_uring'), { code: 'ENGINE_UNAVAILABLE' });
+    context.skip('this kernel, or the container, has no io_uring');
+    return;
+  }
+  assert.equal(loadEngine('native', 'io_uring').engine.backend, 'io_uring');
+});
+
 test('when there is no addon then auto takes js and says why, and native is an error', async (context) => {
   const directory = await mkdtemp(join(tmpdir(), 'lvmsync-engines-'));
   context.after(() => rm(directory, { recursive: true }));
