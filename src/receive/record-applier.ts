@@ -50,11 +50,14 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   let records = 0;
   let dataBytes = 0;
   let zeroes: Buffer | undefined;
+  const underWay = new Set<Promise<void>>();
+  let failure: { error: unknown } | undefined;
 
   async function apply(header: RecordHeader, reader: RecordReader): Promise<void> {
     const buffer = await pool.acquire();
-    const writes: Promise<void>[] = [];
+    let work: Promise<void> | undefined;
     try {
+      if (failure !== undefined) throw failure.error;
       const { prologue, payload } = await reader.readBody(buffer, PAYLOAD_POSITION);
       const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
       const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, batch);
@@ -65,9 +68,8 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       records++;
       dataBytes += totalBytes;
       if (header.type === RECORD.discard) return;
-      await snapback?.protect(batch);
       if (header.type === RECORD.zero) {
-        for (const part of zeroBatches(batch)) writes.push((await queue.start(part)).finished);
+        work = track(write(batch, zeroBatches(batch)));
         return;
       }
       if (header.encoding === ENCODING.zstd) {
@@ -75,10 +77,37 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
         decoded.copy(buffer, PAYLOAD_POSITION);
       }
       placePieces(batch);
-      writes.push((await queue.start(batch)).finished);
+      work = track(write(batch, [batch]));
     } finally {
-      void Promise.allSettled(writes).then(() => pool.release(buffer));
+      void Promise.allSettled([work]).then(() => pool.release(buffer));
     }
+  }
+
+  /** Saves what is there, then writes; meanwhile the next records are read. */
+  async function write(extents: Batch, parts: Iterable<Batch>): Promise<void> {
+    await snapback?.protect(extents);
+    const writes: Promise<void>[] = [];
+    for (const part of parts) writes.push((await queue.start(part)).finished);
+    await Promise.all(writes);
+  }
+
+  /** Its failure comes out of the next call. */
+  function track(work: Promise<void>): Promise<void> {
+    const settled = work
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => underWay.delete(settled));
+    underWay.add(settled);
+    return settled;
+  }
+
+  async function drain(): Promise<void> {
+    await Promise.all(underWay);
+    await queue.drain().catch((error: unknown) => {
+      failure ??= { error };
+    });
+    if (failure !== undefined) throw failure.error;
   }
 
   /** The extents as pieces of the same buffer of zeroes, cut where they are longer than it. */
@@ -101,10 +130,10 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   return {
     apply,
     async finish() {
-      await queue.drain();
+      await drain();
       await target.flush();
     },
-    settle: () => queue.drain().catch(() => undefined),
+    settle: () => drain().catch(() => undefined),
     totals: () => ({ records, dataBytes, digest: digest.hex() }),
   };
 }
