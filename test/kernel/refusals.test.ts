@@ -3,7 +3,7 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mustRun } from '../support/command.js';
 import { copyDevice, deviceBytes, fillDevice, writeAt } from '../support/devices.js';
@@ -52,8 +52,13 @@ kernelTests(import.meta.url, RIG, ([disk, receiverDisk, slowDisk]) => {
   });
 
   /** A snapshot of the origin, with the target made a copy of it. */
-  async function snapshotAndCopy(name: string, storeBytes: number): Promise<string> {
+  async function snapshotAndCopy(
+    context: TestContext,
+    name: string,
+    storeBytes: number,
+  ): Promise<string> {
     const snapshot = await createSnapshot('near', 'origin', name, storeBytes);
+    context.after(() => removeVolumes(snapshot));
     await copyDevice(snapshot, target.path);
     return snapshot;
   }
@@ -65,12 +70,11 @@ kernelTests(import.meta.url, RIG, ([disk, receiverDisk, slowDisk]) => {
     assert.equal(await deviceDigest(to.path), before, 'the target was written');
   }
 
-  test('when a snapshot has overflowed before then it is refused', async () => {
-    const snapshot = await snapshotAndCopy('small', 4 * MIB);
+  test('when a snapshot has overflowed before then it is refused', async (context) => {
+    const snapshot = await snapshotAndCopy(context, 'small', 4 * MIB);
     await fillDevice(origin, 2);
     assert.equal((await snapshotStatus(snapshot)).text, 'Invalid');
     await refused(snapshot, INTEGRITY, /^FATAL ERROR: .*small.*(filled up|overflow|invalid)/im);
-    await removeVolumes(snapshot);
   });
 
   /** Runs lvmsync, and `meanwhile` after it has read the changes and before the far side ends. */
@@ -95,24 +99,22 @@ kernelTests(import.meta.url, RIG, ([disk, receiverDisk, slowDisk]) => {
     await run;
   }
 
-  test('when a snapshot overflows during the transfer then the run fails', async () => {
-    const snapshot = await snapshotAndCopy('small', 4 * MIB);
+  test('when a snapshot overflows during the transfer then the run fails', async (context) => {
+    const snapshot = await snapshotAndCopy(context, 'small', 4 * MIB);
     writeAt(origin, 3, [{ offset: 0, length: 65536 }]);
     // Without the check of the target, which a snapshot that is gone cannot pass in the first place.
     const args = ['--no-verify-base', snapshot];
     await failsMeanwhile(args, /^FATAL ERROR: .*small.*filled up/m, () => fillDevice(origin, 4));
     assert.equal((await snapshotStatus(snapshot)).text, 'Invalid');
-    await removeVolumes(snapshot);
   });
 
-  test('when the origin is written during the transfer then the run fails, and the next one is right', async () => {
-    const snapshot = await snapshotAndCopy('grows', 16 * MIB);
+  test('when the origin is written during the transfer then the run fails, and the next one is right', async (context) => {
+    const snapshot = await snapshotAndCopy(context, 'grows', 16 * MIB);
     writeAt(origin, 6, [{ offset: 0, length: 65536 }]);
     await failsMeanwhile([snapshot], /^FATAL ERROR: .*grows.*more chunks/m, () =>
       writeAt(origin, 7, [{ offset: MIB, length: 4096 }]),
     );
     await syncAndCompare(snapshot, origin, target);
-    await removeVolumes(snapshot);
   });
 
   test('when a snapshot is being merged then it is refused, by its name and by its origin', async () => {
@@ -184,8 +186,8 @@ kernelTests(import.meta.url, RIG, ([disk, receiverDisk, slowDisk]) => {
     await removeVolumes(store);
   });
 
-  test('when the target is mounted, swapped on or held on the far side then it is refused', async () => {
-    const snapshot = await snapshotAndCopy('changes', 8 * MIB);
+  test('when the target is mounted, swapped on or held on the far side then it is refused', async (context) => {
+    const snapshot = await snapshotAndCopy(context, 'changes', 8 * MIB);
     writeAt(origin, 10, [{ offset: 0, length: 65536 }]);
     const { remotePath } = target;
     const message = (text: string) => new RegExp(`^FATAL ERROR: .*${text}`, 'm');
@@ -211,20 +213,19 @@ kernelTests(import.meta.url, RIG, ([disk, receiverDisk, slowDisk]) => {
     await receiver.mustRun('dmsetup', ['remove', 'holder']);
 
     await syncAndCompare(snapshot, origin, await createTarget(receiver, snapshot, 'good'));
-    await removeVolumes(snapshot);
   });
 
-  test('when the target is too small then it is refused, here and on the far side', async () => {
-    const snapshot = await snapshotAndCopy('changes', 8 * MIB);
+  test('when the target is too small then it is refused, here and on the far side', async (context) => {
+    const snapshot = await snapshotAndCopy(context, 'changes', 8 * MIB);
     writeAt(origin, 11, [{ offset: 7 * MIB, length: 65536 }]);
     const local = await createVolume('near', 'small', 4 * MIB, 1);
+    context.after(() => removeVolumes(local));
     const before = await deviceDigest(local);
     await lvmsyncFails([snapshot, local], REFUSED, /^FATAL ERROR: .*small/m);
     assert.equal(await deviceDigest(local), before, 'the target was written');
 
     const small = await createTarget(receiver, local, 'small');
+    context.after(() => removeTarget(receiver, small));
     await refused(snapshot, REFUSED, /^FATAL ERROR: .*the source has 8388608/m, small);
-    await removeTarget(receiver, small);
-    await removeVolumes(local, snapshot);
   });
 });
