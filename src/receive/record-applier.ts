@@ -29,6 +29,13 @@ export interface RecordApplier {
   apply(header: RecordHeader, reader: RecordReader): Promise<void>;
   /** Waits for all writes, and flushes. */
   finish(): Promise<void>;
+  /**
+   * Makes what has been applied so far durable, while more may be applied.
+   *
+   * @returns the offset below which nothing is missing any more, since the records of a stream
+   *   ascend in their first offset; undefined when these do not
+   */
+  checkpoint(): Promise<number | undefined>;
   /** Waits for all writes, whatever became of them. */
   settle(): Promise<void>;
   /** Of everything applied so far. */
@@ -50,6 +57,8 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   let records = 0;
   let dataBytes = 0;
   let zeroes: Buffer | undefined;
+  let lastOffset = 0; // of the record that came last
+  let ascending = true;
   const underWay = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
 
@@ -67,6 +76,8 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       digest.add(prologue);
       records++;
       dataBytes += totalBytes;
+      ascending &&= header.offset >= lastOffset;
+      lastOffset = header.offset;
       if (header.type === RECORD.discard) return;
       if (header.type === RECORD.zero) {
         work = track(write(batch, zeroBatches(batch)));
@@ -132,6 +143,14 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
     async finish() {
       await drain();
       await target.flush();
+    },
+    async checkpoint() {
+      const durableOffset = ascending ? lastOffset : undefined;
+      await Promise.all(underWay);
+      await queue.catchUp();
+      if (failure !== undefined) throw failure.error;
+      await target.flush();
+      return durableOffset;
     },
     settle: () => drain().catch(() => undefined),
     totals: () => ({ records, dataBytes, digest: digest.hex() }),

@@ -30,7 +30,7 @@ export function encodeLogHello({ version, log, target }: UndoLogHello): Buffer {
   return encodeMessage(RECORD.hello, {
     version,
     capabilities: [],
-    source: { ...target, chunkBytes: LOG_BLOCK_BYTES, extents: { count: 0, bytes: 0 } },
+    source: { ...target, chunkBytes: LOG_BLOCK_BYTES, extents: { count: 0, bytes: 0, digest: '' } },
     log,
   });
 }
