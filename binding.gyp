@@ -9,6 +9,7 @@
       'native/environment.cc',
       'native/file.cc',
       'native/file_tasks.cc',
+      'native/input_task.cc',
       'native/operation.cc',
       'native/pages.cc',
       'native/plan.cc',

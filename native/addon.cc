@@ -10,6 +10,7 @@
 #include "batch_operation.h"
 #include "environment.h"
 #include "file_tasks.h"
+#include "input_task.h"
 #include "pages.h"
 #include "plan.h"
 
@@ -135,6 +136,32 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// enlargePipe(fd)
+Napi::Value EnlargePipeOf(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+  EnlargePipe(info[0].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
+}
+
+// readInput(fd, buffer, done)
+Napi::Value ReadInput(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+  if (!info[1].IsTypedArray() ||
+      info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    return ThrowTypeError(info.Env(), "buffer must be a Buffer");
+  }
+  if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  auto buffer = info[1].As<Napi::Uint8Array>();
+  if (buffer.ByteLength() == 0) return ThrowTypeError(info.Env(), "buffer must not be empty");
+
+  Environment* environment = Of(info);
+  InputSpan span = {buffer.Data(), buffer.ByteLength(), environment->pages()->Find(buffer.Data())};
+  environment->StartTask(std::make_unique<InputTask>(
+      info[2].As<Napi::Function>(), info[1].As<Napi::Object>(), environment->pool(),
+      info[0].As<Napi::Number>().Int32Value(), std::move(span)));
+  return info.Env().Undefined();
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
@@ -143,6 +170,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("read", Napi::Function::New<Read>(env, "read"));
   exports.Set("write", Napi::Function::New<Write>(env, "write"));
   exports.Set("flush", Napi::Function::New<Flush>(env, "flush"));
+  exports.Set("enlargePipe", Napi::Function::New<EnlargePipeOf>(env, "enlargePipe"));
+  exports.Set("readInput", Napi::Function::New<ReadInput>(env, "readInput"));
   exports.Set("close", Napi::Function::New<Close>(env, "close"));
   return exports;
 }

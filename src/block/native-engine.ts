@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { markAsUntransferable } from 'node:worker_threads';
 import { crc32c } from '../checksum/crc32c.js';
+import { LvmsyncError } from '../errors.js';
 import type { Batch } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
@@ -25,6 +26,8 @@ interface Addon {
   write: StartBatch;
   flush(handle: number, done: (errno: number) => void): void;
   close(handle: number, done: (errno: number) => void): void;
+  enlargePipe(fd: number): void;
+  readInput(fd: number, buffer: Buffer, done: (bytesOrNegativeErrno: number) => void): void;
 }
 
 type OpenAnswer =
@@ -74,7 +77,26 @@ export function createNativeEngine(io: IoChoice = 'auto'): Engine {
     crc32c: async (bytes, seed) => crc32c(bytes, seed),
     findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
     open: (path, options) => openNative(addon, path, options, uring),
+    readInput(fd, description) {
+      addon.enlargePipe(fd);
+      return { description, read: (into) => readInput(addon, fd, into, description) };
+    },
   };
+}
+
+async function readInput(
+  addon: Addon,
+  fd: number,
+  into: Buffer,
+  description: string,
+): Promise<number> {
+  const result = await new Promise<number>((resolve) => addon.readInput(fd, into, resolve));
+  if (result >= 0) return result;
+  const errno = errnoName(-result);
+  throw new LvmsyncError('READ_FAILED', `cannot read ${description}: ${errno}`, {
+    errno,
+    hint: 'what was to write to it has failed: see its own message',
+  });
 }
 
 async function openNative(

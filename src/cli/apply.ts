@@ -2,7 +2,7 @@ import { isatty } from 'node:tty';
 import {
   type ApplyOptions,
   applyStream,
-  type ByteSource,
+  type Engine,
   loadEngine,
   openFileSource,
   standardOutput,
@@ -23,7 +23,7 @@ export async function runApply(job: Job): Promise<void> {
   const { engine, note } = loadEngine(options.engine);
   reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
   const file = options.server ? '-' : (options.apply ?? '-');
-  const input = await openInput(file);
+  const input = await openInput(file, engine);
   try {
     const report = await applyStream({
       input,
@@ -48,14 +48,12 @@ export async function runApply(job: Job): Promise<void> {
 
 async function openInput(
   path: string,
+  engine: Engine,
 ): Promise<ApplyOptions['input'] & { close?(): Promise<void> }> {
   if (path !== '-') return openFileSource(path);
-  return standardInput();
-}
-
-function standardInput(): ByteSource {
   if (isatty(STDIN_FD)) {
     throw usageError('standard input is a terminal, not a stream', 'pipe a stream into it');
   }
-  return streamSource(process.stdin, 'standard input');
+  const name = 'standard input';
+  return engine.readInput?.(STDIN_FD, name) ?? streamSource(process.stdin, name);
 }
