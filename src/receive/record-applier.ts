@@ -59,11 +59,14 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   let zeroes: Buffer | undefined;
   let lastOffset = 0; // of the record that came last
   let ascending = true;
+  const underWay = new Set<Promise<void>>();
+  let failure: { error: unknown } | undefined;
 
   async function apply(header: RecordHeader, reader: RecordReader): Promise<void> {
     const buffer = await pool.acquire();
-    const writes: Promise<void>[] = [];
+    let work: Promise<void> | undefined;
     try {
+      if (failure !== undefined) throw failure.error;
       const { prologue, payload } = await reader.readBody(buffer, PAYLOAD_POSITION);
       const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
       const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, batch);
@@ -76,9 +79,8 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       ascending &&= header.offset >= lastOffset;
       lastOffset = header.offset;
       if (header.type === RECORD.discard) return;
-      await snapback?.protect(batch);
       if (header.type === RECORD.zero) {
-        for (const part of zeroBatches(batch)) writes.push((await queue.start(part)).finished);
+        work = track(write(batch, zeroBatches(batch)));
         return;
       }
       if (header.encoding === ENCODING.zstd) {
@@ -86,10 +88,37 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
         decoded.copy(buffer, PAYLOAD_POSITION);
       }
       placePieces(batch);
-      writes.push((await queue.start(batch)).finished);
+      work = track(write(batch, [batch]));
     } finally {
-      void Promise.allSettled(writes).then(() => pool.release(buffer));
+      void Promise.allSettled([work]).then(() => pool.release(buffer));
     }
+  }
+
+  /** Saves what is there, then writes; meanwhile the next records are read. */
+  async function write(extents: Batch, parts: Iterable<Batch>): Promise<void> {
+    await snapback?.protect(extents);
+    const writes: Promise<void>[] = [];
+    for (const part of parts) writes.push((await queue.start(part)).finished);
+    await Promise.all(writes);
+  }
+
+  /** Its failure comes out of the next call. */
+  function track(work: Promise<void>): Promise<void> {
+    const settled = work
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => underWay.delete(settled));
+    underWay.add(settled);
+    return settled;
+  }
+
+  async function drain(): Promise<void> {
+    await Promise.all(underWay);
+    await queue.drain().catch((error: unknown) => {
+      failure ??= { error };
+    });
+    if (failure !== undefined) throw failure.error;
   }
 
   /** The extents as pieces of the same buffer of zeroes, cut where they are longer than it. */
@@ -112,16 +141,18 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   return {
     apply,
     async finish() {
-      await queue.drain();
+      await drain();
       await target.flush();
     },
     async checkpoint() {
       const durableOffset = ascending ? lastOffset : undefined;
+      await Promise.all(underWay);
       await queue.catchUp();
+      if (failure !== undefined) throw failure.error;
       await target.flush();
       return durableOffset;
     },
-    settle: () => queue.drain().catch(() => undefined),
+    settle: () => drain().catch(() => undefined),
     totals: () => ({ records, dataBytes, digest: digest.hex() }),
   };
 }

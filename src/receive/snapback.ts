@@ -22,6 +22,8 @@ export interface Snapback {
   readonly path: string;
   /** Saves, durably, what the pieces of the batch are about to overwrite. */
   protect(batch: Batch): Promise<void>;
+  /** Marks it as that of a run that came to its end; to be called once the target is flushed. */
+  complete(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -100,6 +102,7 @@ export async function createSnapback(
   return {
     path,
     protect: (overwritten) => guard(path, () => protect(overwritten)),
+    complete: async () => {}, // PROTO[3] has no such mark
     close: () =>
       guard(path, async () => {
         await file.sync();
