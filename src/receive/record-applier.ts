@@ -23,6 +23,7 @@ import { createWriteQueue } from './write-queue.js';
 export const PAYLOAD_POSITION = 4096;
 const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
 const BUFFER_COUNT = 8;
+const ZERO_BATCHES_IN_FLIGHT = 2;
 
 export interface RecordApplier {
   /** Reads the body of a DATA, ZERO or DISCARD record and starts writing it. */
@@ -67,7 +68,12 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       if (header.type === RECORD.discard) return;
       await snapback?.protect(batch);
       if (header.type === RECORD.zero) {
-        for (const part of zeroBatches(batch)) writes.push((await queue.start(part)).finished);
+        for (const part of zeroBatches(batch)) {
+          const { finished } = await queue.start(part);
+          writes.push(finished);
+          // A table of 2 KiB can speak of a tebibyte: that many requests cannot wait at a time.
+          if (writes.length > ZERO_BATCHES_IN_FLIGHT) await writes.shift();
+        }
         return;
       }
       if (header.encoding === ENCODING.zstd) {

@@ -73,7 +73,9 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     checkTargetSize(hello, options);
     parseAccept((await answers.accept).payload);
     await checkBase({ ...options, writer, inbox, onNote });
-    const compress = options.compress === true && hello.capabilities.includes('zstd');
+    const compress =
+      options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
+    if (options.compress && !compress) onNote?.(withoutCompression());
     const { report, totals } = await sendBody(writer, { ...options, compress });
     checkReceipt(parseReceipt((await answers.receipt).payload), totals);
     return report;
@@ -97,6 +99,11 @@ export async function writeTransfer(
   output: Writable,
   options: SendTransferOptions,
 ): Promise<SendReport> {
+  if (options.compress && !zstdAvailable) {
+    throw new LvmsyncError('USAGE', 'this Node has no zstd to compress with', {
+      hint: 'leave --compress out, or use Node 22.15 or later',
+    });
+  }
   const writer = createStreamWriter(output);
   const openingBytes = await writeOpening(writer, options);
   const { report } = await sendBody(writer, options);
@@ -147,6 +154,11 @@ async function sendBody(
   const end = encodeMessage(RECORD.end, totals);
   await writer.write(end);
   return { report: { ...report, streamBytes: report.streamBytes + end.length }, totals };
+}
+
+function withoutCompression(): string {
+  const who = zstdAvailable ? 'the receiver' : 'this Node';
+  return `sending without compression: ${who} has no zstd (it comes with Node 22.15)`;
 }
 
 function checkTargetSize({ target }: ReceiverHello, { source, channel }: ConverseOptions): void {
