@@ -65,6 +65,7 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   });
   try {
     const sent = await applyRecords(reader, applier, checkpoints, options);
+    if (answers === undefined) await expectEnd(reader);
     const totals = applier.totals();
     if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
     await applier.finish();
@@ -165,6 +166,12 @@ async function applyRecords(
         throw damaged(`a sender does not send records of type ${header?.type}`);
     }
   }
+}
+
+/** Two streams in one file would be half a success. */
+async function expectEnd(reader: RecordReader): Promise<void> {
+  if ((await reader.nextHeader()) === undefined) return;
+  throw damaged('something follows the end record of the stream');
 }
 
 export function sameTotals(a: Totals, b: Totals): boolean {

@@ -95,7 +95,9 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       resumeOffset: accept.resume ?? 0,
       sentOffset: attempts.sentOffset,
     });
-    const compress = options.compress === true && hello.capabilities.includes('zstd');
+    const compress =
+      options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
+    if (options.compress && !compress) onNote?.(withoutCompression());
     const { report, totals } = await sendBody(writer, extents, { ...options, compress });
     checkReceipt(parseReceipt((await answers.receipt).payload), totals);
     return report;
@@ -119,6 +121,11 @@ export async function writeTransfer(
   output: Writable,
   options: SendTransferOptions,
 ): Promise<SendReport> {
+  if (options.compress && !zstdAvailable) {
+    throw new LvmsyncError('USAGE', 'this Node has no zstd to compress with', {
+      hint: 'leave --compress out, or use Node 22.15 or later',
+    });
+  }
   const writer = createStreamWriter(output);
   const openingBytes = await writeOpening(writer, options);
   const { report } = await sendBody(writer, options.source.extents, options);
@@ -183,6 +190,11 @@ async function sendBody(
   const end = encodeMessage(RECORD.end, totals);
   await writer.write(end);
   return { report: { ...report, streamBytes: report.streamBytes + end.length }, totals };
+}
+
+function withoutCompression(): string {
+  const who = zstdAvailable ? 'the receiver' : 'this Node';
+  return `sending without compression: ${who} has no zstd (it comes with Node 22.15)`;
 }
 
 function checkTargetSize({ target }: ReceiverHello, { source, channel }: ConverseOptions): void {
