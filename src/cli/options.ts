@@ -18,6 +18,7 @@ export interface CliOptions {
   protocol: 3 | 4 | 'auto';
   /** In seconds. */
   timeout: number;
+  retries: number;
   compress?: true;
   verifyBase: 'sample' | 'full' | false;
   force?: true;

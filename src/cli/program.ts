@@ -56,6 +56,11 @@ export function createProgram(): Command {
         .argParser(parseSeconds)
         .default(60),
     )
+    .addOption(
+      new Option('--retries <times>', 'connect again so often when a connection breaks')
+        .argParser(parseTimes)
+        .default(5),
+    )
     .addOption(new Option('--compress', 'compress the data where both ends can (zstd)'))
     .addOption(
       new Option(
@@ -84,4 +89,9 @@ function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (/^\d+(\.\d+)?$/.test(text) && seconds <= 86_400) return seconds;
   throw new InvalidArgumentError('It is a number of seconds, a day at the most.');
+}
+
+function parseTimes(text: string): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is a whole number, 9999 at the most.');
 }

@@ -118,21 +118,29 @@ async function toDestination(
 ): Promise<SendReport> {
   const { options, reporter, signal } = job;
   const place = parseDestination(destination);
-  const transport = place.kind === 'local' ? undefined : openTransport(job, place.user, place.host);
+  let transport: Transport | undefined;
+
+  async function open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel> {
+    if (place.kind === 'local') {
+      return openLocalChannel(job, source, engine, place.path, protocol);
+    }
+    await transport?.close();
+    transport = openTransport(job, place.user, place.host);
+    return openRemoteChannel(job, transport, place.path, protocol, onStderr);
+  }
+
   try {
     return await deliver({
       source,
       engine,
-      open: (protocol, onStderr) =>
-        transport === undefined
-          ? openLocalChannel(job, source, engine, place.path, protocol)
-          : openRemoteChannel(job, transport, place.path, protocol, onStderr),
+      open,
       protocol: options.protocol,
       command: options.remoteCommand ?? 'lvmsync',
       version: packageVersion(),
       base: options.verifyBase === false ? 'none' : options.verifyBase,
       timeoutMs: options.timeout * 1000,
       compress: options.compress,
+      retries: place.kind === 'local' ? 0 : options.retries,
       signal,
       onStderr: reporter.relay,
       onNote: reporter.note,

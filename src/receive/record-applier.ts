@@ -29,6 +29,13 @@ export interface RecordApplier {
   apply(header: RecordHeader, reader: RecordReader): Promise<void>;
   /** Waits for all writes, and flushes. */
   finish(): Promise<void>;
+  /**
+   * Makes what has been applied so far durable, while more may be applied.
+   *
+   * @returns the offset below which nothing is missing any more, since the records of a stream
+   *   ascend in their first offset; undefined when these do not
+   */
+  checkpoint(): Promise<number | undefined>;
   /** Waits for all writes, whatever became of them. */
   settle(): Promise<void>;
   /** Of everything applied so far. */
@@ -50,6 +57,8 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   let records = 0;
   let dataBytes = 0;
   let zeroes: Buffer | undefined;
+  let lastOffset = 0; // of the record that came last
+  let ascending = true;
 
   async function apply(header: RecordHeader, reader: RecordReader): Promise<void> {
     const buffer = await pool.acquire();
@@ -64,6 +73,8 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       digest.add(prologue);
       records++;
       dataBytes += totalBytes;
+      ascending &&= header.offset >= lastOffset;
+      lastOffset = header.offset;
       if (header.type === RECORD.discard) return;
       await snapback?.protect(batch);
       if (header.type === RECORD.zero) {
@@ -103,6 +114,12 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
     async finish() {
       await queue.drain();
       await target.flush();
+    },
+    async checkpoint() {
+      const durableOffset = ascending ? lastOffset : undefined;
+      await queue.catchUp();
+      await target.flush();
+      return durableOffset;
     },
     settle: () => queue.drain().catch(() => undefined),
     totals: () => ({ records, dataBytes, digest: digest.hex() }),

@@ -3,24 +3,16 @@
  * exception store has the old data of every changed chunk: a chunk of the target must hold that,
  * or what the transfer will write there anyway (an earlier run may have got that far).
  */
-import { addPiece, type Batch, createBatch } from '../block/batch.js';
+import { addPiece, createBatch } from '../block/batch.js';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { offsetsOutside } from '../extents/outside.js';
 import type { ExceptionPair } from '../lvm/exception-pairs.js';
-import { contentHash } from '../stream/content-hash.js';
-import {
-  fitsTable,
-  MAX_PAYLOAD_BYTES,
-  MAX_RECORD_EXTENTS,
-  RECORD,
-  readTable,
-  TABLE_ENTRY_BYTES,
-} from '../stream/proto4.js';
-import { encodeTableRecord } from '../stream/table-record.js';
+import { fitsTable, MAX_PAYLOAD_BYTES, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 import type { ChangeSource } from './change-source.js';
-import type { Answer, Inbox } from './inbox.js';
+import { type CheckGroup, compareGroups, hashOfPiece } from './compare.js';
+import type { Inbox } from './inbox.js';
 
 /** `sample`: some changed and some unchanged chunks; `full`: every changed chunk too. */
 export type BaseCheck = 'sample' | 'full' | 'none';
@@ -38,8 +30,6 @@ export interface BaseCheckOptions {
 const SAMPLE_AREAS = 16;
 const SAMPLE_CHUNKS_PER_AREA = 8;
 const SAMPLE_UNCHANGED_CHUNKS = 64;
-/** CHECK records that may be unanswered at a time. */
-const CHECKS_IN_FLIGHT = 8;
 /** How many differing ranges a message lists. */
 const LISTED_RANGES = 5;
 
@@ -50,42 +40,22 @@ const LISTED_RANGES = 5;
 export async function checkBase(options: BaseCheckOptions): Promise<void> {
   const { source, base, writer, inbox, onNote } = options;
   if (base === 'none') return;
-  const unanswered: Promise<Answer>[] = [];
-  const differing: string[] = [];
+  const listed: string[] = [];
   let differingCount = 0;
-  let checkedCount = 0;
-
-  async function takeAnswer(): Promise<void> {
-    const answer = await unanswered.shift();
-    if (answer === undefined) return;
-    const table = createBatch(Buffer.alloc(0), MAX_RECORD_EXTENTS);
-    const { prologue, header } = answer;
-    const position = prologue.length - header.extentCount * TABLE_ENTRY_BYTES;
-    readTable(prologue, position, header, source.volumeBytes, table);
-    differingCount += table.count;
-    for (let i = 0; i < table.count && differing.length < LISTED_RANGES; i++) {
-      differing.push(`${table.offsets[i]}+${table.lengths[i]}`);
-    }
-  }
-
-  for await (const { extents, hashes } of chunkGroups(options)) {
-    checkedCount += extents.count;
-    unanswered.push(inbox.expect(RECORD.checked));
-    await writer.write(encodeTableRecord(RECORD.check, extents, Buffer.concat(hashes)));
-    if (unanswered.length === CHECKS_IN_FLIGHT) await takeAnswer();
-  }
-  while (unanswered.length > 0) await takeAnswer();
-  if (differingCount > 0) throw mismatch(differingCount, checkedCount, differing);
-  onNote?.(`base: ${checkedCount} chunks of the target compared (${base}), all as expected`);
+  const comparedCount = await compareGroups(chunkGroups(options), {
+    writer,
+    inbox,
+    limitBytes: source.volumeBytes,
+    onDifference(offset, length) {
+      differingCount++;
+      if (listed.length < LISTED_RANGES) listed.push(`${offset}+${length}`);
+    },
+  });
+  if (differingCount > 0) throw mismatch(differingCount, comparedCount, listed);
+  onNote?.(`base: ${comparedCount} chunks of the target compared (${base}), all as expected`);
 }
 
-/** Chunks to ask about in one record: for each the hashes that will do. */
-interface ChunkGroup {
-  extents: Batch;
-  hashes: Buffer[];
-}
-
-async function* chunkGroups(options: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+async function* chunkGroups(options: BaseCheckOptions): AsyncGenerator<CheckGroup> {
   yield* changedGroups(options);
   yield* unchangedGroups(options);
 }
@@ -94,7 +64,7 @@ async function* changedGroups({
   source,
   engine,
   base,
-}: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+}: BaseCheckOptions): AsyncGenerator<CheckGroup> {
   const { chunkBytes, volumeBytes } = source;
   const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
   const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
@@ -113,13 +83,16 @@ async function* changedGroups({
         addPiece(before, storeOffset, length, index * comparedBytes);
       }
       await Promise.all([source.data.read(now), source.store.read(before)]);
-      const hashes = group.flatMap((_, index) => [hashAt(before, index), hashAt(now, index)]);
+      const hashes = group.flatMap((_, index) => [
+        hashOfPiece(before, index),
+        hashOfPiece(now, index),
+      ]);
       yield { extents: now, hashes };
     }
   }
 }
 
-async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGenerator<CheckGroup> {
   const { chunkBytes, volumeBytes, extents } = source;
   const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
   const chunkCount = Math.ceil(volumeBytes / chunkBytes);
@@ -140,13 +113,8 @@ async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGene
       addPiece(now, originOffset, length, index * comparedBytes);
     }
     await source.data.read(now);
-    yield { extents: now, hashes: group.map((_, index) => hashAt(now, index)) };
+    yield { extents: now, hashes: group.map((_, index) => hashOfPiece(now, index)) };
   }
-}
-
-function hashAt(batch: Batch, index: number): Buffer {
-  const position = batch.positions[index]!;
-  return contentHash(batch.buffer.subarray(position, position + batch.lengths[index]!));
 }
 
 /** Ascending chunks, cut into what fits in a record. */

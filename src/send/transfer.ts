@@ -2,6 +2,8 @@
 import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
+import { extentsDigest } from '../extents/digest.js';
+import type { ExtentSource } from '../extents/extents.js';
 import { createTransferDigest } from '../stream/digest.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
@@ -24,6 +26,7 @@ import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
 import { createInbox } from './inbox.js';
 import { createProto4Encoder } from './proto4-encoder.js';
+import { extentsToSend } from './resume.js';
 import { type SendReport, sendRecords } from './send.js';
 
 export interface SendTransferOptions {
@@ -41,7 +44,17 @@ export interface ConverseOptions extends SendTransferOptions {
   base: BaseCheck;
   /** How long the receiver may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
+  /** How far earlier connections of this run got; goes on from there. */
+  attempts: Attempts;
   onNote?: ((line: string) => void) | undefined;
+}
+
+/** What one connection of a run leaves to the next. */
+export interface Attempts {
+  /** Every extent that starts below it has been sent, if not received. */
+  sentOffset: number;
+  /** Whether the base was found right: what has been sent since need not look like it. */
+  baseChecked: boolean;
 }
 
 /**
@@ -53,7 +66,7 @@ export interface ConverseOptions extends SendTransferOptions {
  *   engine throws
  */
 export async function sendTransfer(options: ConverseOptions): Promise<SendReport> {
-  const { channel, engine, timeoutMs, onNote } = options;
+  const { channel, engine, timeoutMs, attempts, onNote } = options;
   const writer = createStreamWriter(channel.input);
   const inbox = createInbox({
     source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
@@ -71,10 +84,19 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     await writeOpening(writer, options);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, options);
-    parseAccept((await answers.accept).payload);
-    await checkBase({ ...options, writer, inbox, onNote });
+    const accept = parseAccept((await answers.accept).payload);
+    if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
+    if (!attempts.baseChecked) await checkBase({ ...options, writer, inbox, onNote });
+    attempts.baseChecked = true;
+    const extents = await extentsToSend({
+      ...options,
+      writer,
+      inbox,
+      resumeOffset: accept.resume ?? 0,
+      sentOffset: attempts.sentOffset,
+    });
     const compress = options.compress === true && hello.capabilities.includes('zstd');
-    const { report, totals } = await sendBody(writer, { ...options, compress });
+    const { report, totals } = await sendBody(writer, extents, { ...options, compress });
     checkReceipt(parseReceipt((await answers.receipt).payload), totals);
     return report;
   } catch (error) {
@@ -99,7 +121,7 @@ export async function writeTransfer(
 ): Promise<SendReport> {
   const writer = createStreamWriter(output);
   const openingBytes = await writeOpening(writer, options);
-  const { report } = await sendBody(writer, options);
+  const { report } = await sendBody(writer, options.source.extents, options);
   await writer.finish();
   return { ...report, streamBytes: report.streamBytes + openingBytes };
 }
@@ -116,7 +138,11 @@ async function writeOpening(
       sizeBytes: source.volumeBytes,
       chunkBytes: source.chunkBytes,
       id: source.id,
-      extents: { count: extents.extentCount, bytes: extents.totalBytes },
+      extents: {
+        count: extents.extentCount,
+        bytes: extents.totalBytes,
+        digest: extentsDigest(extents),
+      },
     },
   };
   const opening = Buffer.concat([
@@ -129,16 +155,26 @@ async function writeOpening(
 
 async function sendBody(
   writer: StreamWriter,
-  { source, engine, compress, signal }: SendTransferOptions,
+  extents: ExtentSource,
+  { source, engine, compress, signal, attempts }: SendTransferOptions & { attempts?: Attempts },
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
-    extents: source.extents,
+    extents,
     engine,
     digest,
     ...(compress && { compress: zstdCompress }),
   });
-  const report = await sendRecords({ encoder, source: source.data, engine, writer, signal });
+  const report = await sendRecords({
+    encoder,
+    source: source.data,
+    engine,
+    writer,
+    signal,
+    onSent(offset) {
+      if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);
+    },
+  });
   const totals: Totals = {
     records: report.recordCount,
     dataBytes: report.dataBytes,

@@ -12,7 +12,7 @@ export interface SenderHello {
     chunkBytes: number;
     /** Whatever tells this source from any other. */
     id: string;
-    extents: { count: number; bytes: number };
+    extents: { count: number; bytes: number; digest: string };
   };
 }
 
@@ -25,6 +25,8 @@ export interface ReceiverHello {
 export interface Accept {
   /** Offset below which an earlier, interrupted transfer of the same source is durable. */
   resume?: number;
+  /** Why an earlier, interrupted transfer cannot be continued. */
+  startsOver?: string;
 }
 
 export interface Refusal {
@@ -46,8 +48,8 @@ export interface Receipt extends Totals {
 }
 
 export interface Durable {
-  records: number;
-  dataBytes: number;
+  /** Below this offset nothing of the transfer is missing on the target, whatever happens. */
+  offset: number;
 }
 
 type Fields = Record<string, unknown>;
@@ -64,7 +66,11 @@ export function parseSenderHello(payload: Buffer): SenderHello {
       sizeBytes: count(source, 'sizeBytes'),
       chunkBytes: count(source, 'chunkBytes'),
       id: text(source, 'id'),
-      extents: { count: count(extents, 'count'), bytes: count(extents, 'bytes') },
+      extents: {
+        count: count(extents, 'count'),
+        bytes: count(extents, 'bytes'),
+        digest: text(extents, 'digest'),
+      },
     },
   };
 }
@@ -83,7 +89,10 @@ export function parseReceiverHello(payload: Buffer): ReceiverHello {
 
 export function parseAccept(payload: Buffer): Accept {
   const fields = parseObject(payload);
-  return fields.resume === undefined ? {} : { resume: count(fields, 'resume') };
+  return {
+    ...(fields.resume !== undefined && { resume: count(fields, 'resume') }),
+    ...(fields.startsOver !== undefined && { startsOver: printable(text(fields, 'startsOver')) }),
+  };
 }
 
 export function parseTotals(payload: Buffer): Totals {
@@ -97,7 +106,7 @@ export function parseReceipt(payload: Buffer): Receipt {
 
 export function parseDurable(payload: Buffer): Durable {
   const fields = parseObject(payload);
-  return { records: count(fields, 'records'), dataBytes: count(fields, 'dataBytes') };
+  return { offset: count(fields, 'offset') };
 }
 
 /** The refusal as the error it was on the other side; `peer` says whose error it is. */
