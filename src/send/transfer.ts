@@ -79,7 +79,6 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     const answers = {
       hello: inbox.expect(RECORD.hello),
       accept: inbox.expect(RECORD.accept),
-      receipt: inbox.expect(RECORD.receipt),
     };
     await writeOpening(writer, options);
     const hello = parseReceiverHello((await answers.hello).payload);
@@ -99,8 +98,11 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
     if (options.compress && !compress) onNote?.(withoutCompression());
     const { report, totals } = await sendBody(writer, extents, { ...options, compress });
-    checkReceipt(parseReceipt((await answers.receipt).payload), totals);
-    return report;
+    // Not before: a receipt for what is still to come would end the listening.
+    const receipt = inbox.expect(RECORD.receipt);
+    const endBytes = await writeEnd(writer, totals);
+    checkReceipt(parseReceipt((await receipt).payload), totals);
+    return { ...report, streamBytes: report.streamBytes + endBytes };
   } catch (error) {
     // The receiver must not take the end of the stream for an accident, or wait for more.
     if (!channel.input.destroyed) {
@@ -128,9 +130,10 @@ export async function writeTransfer(
   }
   const writer = createStreamWriter(output);
   const openingBytes = await writeOpening(writer, options);
-  const { report } = await sendBody(writer, options.source.extents, options);
+  const { report, totals } = await sendBody(writer, options.source.extents, options);
+  const endBytes = await writeEnd(writer, totals);
   await writer.finish();
-  return { ...report, streamBytes: report.streamBytes + openingBytes };
+  return { ...report, streamBytes: openingBytes + report.streamBytes + endBytes };
 }
 
 async function writeOpening(
@@ -187,9 +190,13 @@ async function sendBody(
     dataBytes: report.dataBytes,
     digest: digest.hex(),
   };
+  return { report, totals };
+}
+
+async function writeEnd(writer: StreamWriter, totals: Totals): Promise<number> {
   const end = encodeMessage(RECORD.end, totals);
   await writer.write(end);
-  return { report: { ...report, streamBytes: report.streamBytes + end.length }, totals };
+  return end.length;
 }
 
 function withoutCompression(): string {

@@ -90,7 +90,8 @@ export function totalsOf(records: readonly Buffer[]) {
   let dataBytes = 0;
   for (const record of records) {
     const tableEnd = 32 + record.readUInt16BE(2) * 8;
-    for (let at = 32; at < tableEnd; at += 8) dataBytes += record.readUInt32BE(at + 4);
+    for (let at = 32; at + 8 <= Math.min(tableEnd, record.length); at += 8)
+      dataBytes += record.readUInt32BE(at + 4);
     const hash = createHash('sha256')
       .update(record.subarray(0, 28))
       .update(record.subarray(32, tableEnd))
