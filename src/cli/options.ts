@@ -6,6 +6,9 @@ export interface CliOptions {
   debug?: true;
   quiet?: true;
   snapback?: string;
+  snapbackFormat?: 3 | 4;
+  transactional?: true;
+  stateDir?: string;
   apply?: string;
   server?: true;
   stdout?: true;

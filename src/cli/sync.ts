@@ -5,8 +5,11 @@ import {
   type Channel,
   deliver,
   type Engine,
+  type Lock,
+  LvmsyncError,
   loadEngine,
   localChannel,
+  lockSnapshot,
   openSnapshotSource,
   openStoreSource,
   type Protocol,
@@ -33,7 +36,9 @@ export async function runSync(job: Job): Promise<void> {
   reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
   const startedAt = performance.now();
   const source = await openSource(job, words.source, engine);
+  let lock: Lock | undefined;
   try {
+    lock = await lockSnapshot(source);
     reporter.note(
       `${source.description}: ${source.exceptionCount} changed chunks of ${source.chunkBytes} bytes, in ${source.extents.extentCount} extents, ${source.extents.totalBytes} bytes`,
     );
@@ -49,6 +54,7 @@ export async function runSync(job: Job): Promise<void> {
     }
   } finally {
     await source.close();
+    await lock?.release();
   }
 }
 
@@ -64,6 +70,9 @@ function positionals({ source, destination, options }: Job): Words {
   const snapshot = options.cowDevice === undefined ? words.shift() : undefined;
   if (options.cowDevice !== undefined && options.dataSource === undefined) {
     throw usageError('--cow-device needs --data-source: the origin to read the data from');
+  }
+  if (options.transactional && options.protocol === 3) {
+    throw usageError('--transactional needs PROTO[4]', 'leave --protocol 3 away');
   }
   if (options.cowDevice === undefined && snapshot === undefined) {
     throw usageError('no snapshot given', 'try: lvmsync SNAPSHOT [[user@]host:]TARGET');
@@ -181,6 +190,9 @@ async function openLocalChannel(
       engine,
       ...(protocol === 4 && { answers, version: packageVersion() }),
       snapbackPath: options.snapback,
+      snapbackFormat: options.snapbackFormat,
+      transactional: options.transactional,
+      stateDirectory: options.stateDir,
       force: options.force,
       needBytes: source.volumeBytes,
       sourcePaths: source.paths,
@@ -191,18 +203,32 @@ async function openLocalChannel(
 
 /** The command line that an original receiver takes too; ours alone is given what is more. */
 function openRemoteChannel(
-  { options }: Job,
+  { options, reporter }: Job,
   transport: Transport,
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
 ): Promise<Channel> {
+  if (options.transactional && protocol === 3) {
+    throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
+      hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
+    });
+  }
   const argv = ['lvmsync', '--apply', '-'];
   if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
+  if (options.snapbackFormat !== undefined && protocol === 3) {
+    reporter.warn('with PROTO[3] the receiver chooses the format of the snapback itself');
+  }
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
-  if (protocol === 4) argv.push('--protocol', '4', '--timeout', String(options.timeout));
+  if (protocol === 4) {
+    argv.push('--protocol', '4', '--timeout', String(options.timeout));
+    if (options.snapbackFormat !== undefined) {
+      argv.push('--snapback-format', String(options.snapbackFormat));
+    }
+    if (options.transactional) argv.push('--transactional');
+  }
   argv.push(path);
   return transport.open(argv, onStderr);
 }

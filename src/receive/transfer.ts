@@ -33,6 +33,8 @@ export interface TransferOptions {
   snapback?: Snapback | undefined;
   /** Where an interrupted transfer to this target is remembered. */
   progress?: ProgressFile | undefined;
+  /** What takes the records, where that is not the target itself. */
+  applier?: RecordApplier | undefined;
 }
 
 /** What is said of the receiving end before anything has come from the sender. */
@@ -54,7 +56,7 @@ export function receiverHello(version: string, target: BlockFile): ReceiverHello
 export async function receiveTransfer(options: TransferOptions): Promise<Totals> {
   const { source, answers, target, engine, snapback, progress = noProgressFile } = options;
   const reader = createRecordReader(source, engine);
-  const applier = createRecordApplier({ target, engine, snapback });
+  const { applier = createRecordApplier({ target, engine, snapback }) } = options;
   const hello = await readHello(reader);
   checkSize(hello, target);
   const accept = await resumption(hello, progress);
@@ -155,6 +157,7 @@ async function applyRecords(
         break;
       }
       case RECORD.alive:
+      case RECORD.durable: // a mark of a snapback
         await readMessage(reader);
         break;
       case RECORD.end:
