@@ -1,8 +1,8 @@
 import { isatty } from 'node:tty';
 import {
-  type ApplyOptions,
   applyStream,
   type ByteSource,
+  LvmsyncError,
   loadEngine,
   openFileSource,
   standardOutput,
@@ -23,7 +23,7 @@ export async function runApply(job: Job): Promise<void> {
   const { engine, note } = loadEngine(options.engine);
   reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
   const file = options.server ? '-' : (options.apply ?? '-');
-  const input = await openInput(file);
+  const input = await openInput(file, job.signal);
   try {
     const report = await applyStream({
       input,
@@ -45,20 +45,43 @@ export async function runApply(job: Job): Promise<void> {
       `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,
     );
   } finally {
-    await input.close?.();
+    await input.close();
   }
 }
 
-async function openInput(
-  path: string,
-): Promise<ApplyOptions['input'] & { close?(): Promise<void> }> {
-  if (path !== '-') return openFileSource(path);
-  return standardInput();
+interface Input extends ByteSource {
+  rewind?(): void;
+  close(): Promise<void>;
 }
 
-function standardInput(): ByteSource {
+async function openInput(path: string, signal: AbortSignal): Promise<Input> {
+  if (path === '-') return standardInput(signal);
+  const file = await openFileSource(path);
+  return {
+    ...file,
+    read: async (into) => {
+      if (signal.aborted) throw interrupted();
+      return file.read(into);
+    },
+  };
+}
+
+function standardInput(signal: AbortSignal): Input {
   if (isatty(STDIN_FD)) {
     throw usageError('standard input is a terminal, not a stream', 'pipe a stream into it');
   }
-  return streamSource(process.stdin, 'standard input');
+  signal.addEventListener('abort', () => process.stdin.destroy(interrupted()), { once: true });
+  return {
+    ...streamSource(process.stdin, 'standard input'),
+    // A sender that stands still never ends it, and this process would wait for that.
+    close: async () => {
+      process.stdin.destroy();
+    },
+  };
+}
+
+function interrupted(): LvmsyncError {
+  return new LvmsyncError('INTERRUPTED', 'interrupted before all changes were applied', {
+    hint: 'the target is incomplete until the same command has been run again to its end',
+  });
 }

@@ -43,7 +43,7 @@ export async function runKind(
   run: RunOptions = {},
 ): Promise<RunEnds> {
   const { fault = {}, options = [], receiverOptions = [], snapbackPath } = run;
-  const changes = ['--cow-device', scene.storePath, '--data-source', scene.originPath];
+  const changes = changesOf(scene);
   const snapback = snapbackPath === undefined ? [] : ['--snapback', snapbackPath];
   const proto = ['--protocol', String(protocol)];
   switch (way) {
@@ -52,7 +52,8 @@ export async function runKind(
       return { sender: await startLvmsync(args).ended, receiver: undefined };
     }
     case 'rsh': {
-      const args = [...options, ...proto, ...changes, ...snapback, `far:${targetPath}`];
+      const args = ['--retries', '0', ...options, ...proto, ...changes, ...snapback];
+      args.push(`far:${targetPath}`);
       return runOverRsh(scene.directory, args, fault);
     }
     case 'pipe': {
@@ -80,8 +81,12 @@ export function storedStream(scene: Scene, protocol: 3 | 4): Promise<Buffer> {
   return stream;
 }
 
+export function changesOf(scene: Scene): string[] {
+  return ['--cow-device', scene.storePath, '--data-source', scene.originPath];
+}
+
 async function makeStream(scene: Scene, protocol: 3 | 4): Promise<Buffer> {
-  const changes = ['--cow-device', scene.storePath, '--data-source', scene.originPath];
+  const changes = changesOf(scene);
   const sender = startLvmsync([...changes, '--stdout', '--protocol', String(protocol)]);
   const bytes: Buffer[] = [];
   sender.child.stdout?.on('data', (data: Buffer) => bytes.push(data));
@@ -147,7 +152,7 @@ export async function tryFault(
 }
 
 /** Every process that took part ended with 0: what `set -o pipefail` makes of a pipe. */
-function claimsSuccess({ sender, receiver }: RunEnds): boolean {
+export function claimsSuccess({ sender, receiver }: RunEnds): boolean {
   return (
     (sender?.status ?? 0) === 0 &&
     (receiver?.status ?? 0) === 0 &&
@@ -191,7 +196,7 @@ function assertExpected(row: Row, ends: RunEnds, expected: Expectation, succeede
 }
 
 /** A failure is one line with a hint behind it, no stack trace, and never a hang. */
-function assertClear({ status, signal, stderr }: Ended, what: string): void {
+export function assertClear({ status, signal, stderr }: Ended, what: string): void {
   assert.doesNotMatch(stderr, /HANGS/, what);
   assert.doesNotMatch(stderr, /^\s+at /m, `a stack trace: ${what}`);
   assert.doesNotMatch(stderr, /internal error|please report/, what);
@@ -202,10 +207,10 @@ function assertClear({ status, signal, stderr }: Ended, what: string): void {
   if (failed) assert.ok(lines <= 2, `more than one message: ${what}`);
 }
 
-function printed({ sender, receiver }: RunEnds): string {
+export function printed({ sender, receiver }: RunEnds): string {
   return `${sender?.stderr ?? ''}${receiver?.stderr ?? ''}`;
 }
 
-function firstMessage(ends: RunEnds): string {
+export function firstMessage(ends: RunEnds): string {
   return /^FATAL ERROR: (.*)$/m.exec(printed(ends))?.[1] ?? '';
 }

@@ -16,7 +16,7 @@ export interface Row {
   fault: string;
   outcome: Outcome;
   /** Exit status or signal of each process, the sender's first. */
-  exits: (number | string)[];
+  exits: readonly (number | string)[];
   /** The first line of the error that was shown. */
   message: string;
   target: string;
