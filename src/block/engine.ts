@@ -62,7 +62,11 @@ export interface BlockFile {
    * @throws LvmsyncError WRITE_FAILED with errno, path and offset; PAST_END (nothing is written)
    */
   write(batch: Batch): Promise<void>;
-  /** Makes all completed writes durable (fsync). @throws LvmsyncError FLUSH_FAILED */
+  /**
+   * Makes all completed writes durable (fsync).
+   *
+   * @throws LvmsyncError FLUSH_FAILED; WRITE_FAILED when what is written has become smaller
+   */
   flush(): Promise<void>;
   /** Waits for what is in flight, then closes. Later calls do nothing. */
   close(): Promise<void>;
