@@ -62,7 +62,7 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   const accept = await resumption(hello, progress);
   await answers?.write(encodeMessage(RECORD.accept, accept));
   const checkpoints = createCheckpoints(applier, async (durableOffset) => {
-    await progress.save({ transfer: transferName(hello), durableOffset });
+    await progress.save({ transfer: transferName(hello), run: hello.run, durableOffset });
     await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
   });
   try {
@@ -87,7 +87,9 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
 async function resumption(hello: SenderHello, progress: ProgressFile): Promise<Accept> {
   const saved = await progress.load();
   if (saved === undefined) return {};
-  if (saved.transfer === transferName(hello)) return { resume: saved.durableOffset };
+  if (saved.transfer === transferName(hello)) {
+    return { resume: saved.durableOffset, resumeRun: saved.run };
+  }
   await progress.clear();
   return {
     startsOver: 'the interrupted transfer was of another source or another list of changes',

@@ -1,4 +1,5 @@
 /** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
+import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
@@ -49,12 +50,19 @@ export interface ConverseOptions extends SendTransferOptions {
   onNote?: ((line: string) => void) | undefined;
 }
 
-/** What one connection of a run leaves to the next. */
+/** What the connections of one run have in common. */
 export interface Attempts {
-  /** Every extent that starts below it has been sent, if not received. */
+  /** Names the run. */
+  readonly run: string;
+  /** How far any of them has sent. */
   sentOffset: number;
   /** Whether the base was found right: what has been sent since need not look like it. */
   baseChecked: boolean;
+}
+
+/** A name for a run that no other run has. */
+export function newRun(): string {
+  return randomUUID();
 }
 
 /**
@@ -80,7 +88,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       hello: inbox.expect(RECORD.hello),
       accept: inbox.expect(RECORD.accept),
     };
-    await writeOpening(writer, options);
+    await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, options);
     const accept = parseAccept((await answers.accept).payload);
@@ -92,7 +100,8 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       writer,
       inbox,
       resumeOffset: accept.resume ?? 0,
-      sentOffset: attempts.sentOffset,
+      // What another run has sent may have changed since, and may not even have arrived.
+      sentOffset: accept.resumeRun === attempts.run ? attempts.sentOffset : 0,
     });
     const compress =
       options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
@@ -129,7 +138,7 @@ export async function writeTransfer(
     });
   }
   const writer = createStreamWriter(output);
-  const openingBytes = await writeOpening(writer, options);
+  const openingBytes = await writeOpening(writer, options, newRun());
   const { report, totals } = await sendBody(writer, options.source.extents, options);
   const endBytes = await writeEnd(writer, totals);
   await writer.finish();
@@ -139,10 +148,12 @@ export async function writeTransfer(
 async function writeOpening(
   writer: StreamWriter,
   { source, version }: SendTransferOptions,
+  run: string,
 ): Promise<number> {
   const { extents } = source;
   const hello: SenderHello = {
     version,
+    run,
     capabilities: zstdAvailable ? ['zstd'] : [],
     source: {
       sizeBytes: source.volumeBytes,

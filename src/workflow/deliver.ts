@@ -5,7 +5,7 @@ import { type ErrorCode, LvmsyncError } from '../errors.js';
 import type { BaseCheck } from '../send/base-check.js';
 import type { ChangeSource } from '../send/change-source.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
-import { type Attempts, sendTransfer } from '../send/transfer.js';
+import { type Attempts, newRun, sendTransfer } from '../send/transfer.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
 import { stalledError } from '../transport/pulse.js';
 import { explainEnd } from '../transport/remote-exit.js';
@@ -81,7 +81,7 @@ export async function deliver(options: DeliverOptions): Promise<SendReport> {
  */
 async function converseUntilDone(options: DeliverOptions): Promise<SendReport | undefined> {
   const { retries, signal, onWarning } = options;
-  const attempts: Attempts = { sentOffset: 0, baseChecked: false };
+  const attempts: Attempts = { run: newRun(), sentOffset: 0, baseChecked: false };
   let connected = false;
   for (let retry = 0; ; retry++) {
     try {
