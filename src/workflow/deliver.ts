@@ -27,6 +27,8 @@ const PASSING = new Set<ErrorCode>([
 ]);
 const MAX_BACK_OFF_SECONDS = 30;
 
+const SOURCE_MAY_EXPLAIN = new Set<ErrorCode>(['BASE_MISMATCH', 'READ_FAILED']);
+
 export type Protocol = 3 | 4;
 
 export interface DeliverOptions {
@@ -59,19 +61,28 @@ export interface DeliverOptions {
  * @throws LvmsyncError the far side's failure where there is one, since it explains the rest
  */
 export async function deliver(options: DeliverOptions): Promise<SendReport> {
-  const { source, protocol } = options;
-  let report: SendReport | undefined;
-  if (protocol !== 3) report = await converseUntilDone(options);
-  if (report === undefined) {
-    if (protocol === 'auto') {
-      options.onWarning?.(
-        'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
-      );
-    }
-    report = await sendBlindly(await options.open(3, options.onStderr), options);
+  const { source } = options;
+  try {
+    const report = await sendByAny(options);
+    await source.recheck();
+    return report;
+  } catch (error) {
+    // A snapshot that has filled up reads as errors, or as another base: say what it really is.
+    if (error instanceof LvmsyncError && SOURCE_MAY_EXPLAIN.has(error.code)) await source.recheck();
+    throw error;
   }
-  await source.recheck();
-  return report;
+}
+
+async function sendByAny(options: DeliverOptions): Promise<SendReport> {
+  const { protocol } = options;
+  const report = protocol === 3 ? undefined : await converseUntilDone(options);
+  if (report !== undefined) return report;
+  if (protocol === 'auto') {
+    options.onWarning?.(
+      'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
+    );
+  }
+  return sendBlindly(await options.open(3, options.onStderr), options);
 }
 
 /**
