@@ -6,6 +6,8 @@
       'native/arguments.cc',
       'native/batch.cc',
       'native/batch_operation.cc',
+      'native/content_tasks.cc',
+      'native/crc32c.cc',
       'native/environment.cc',
       'native/file.cc',
       'native/file_tasks.cc',
@@ -19,6 +21,7 @@
       'native/transfer.cc',
       'native/uring.cc',
       'native/uring_backend.cc',
+      'native/zero_blocks.cc',
     ],
     'defines': [
       'NAPI_VERSION=8',

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { findZeroBlocks } from '#lvmsync/block/zero-blocks.js';
 import { crc32c } from '#lvmsync/checksum/crc32c.js';
@@ -35,8 +37,13 @@ function slowCrc32c(bytes: Buffer): number {
 
 const native = loadEngine('native').engine;
 const js = loadEngine('js').engine;
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const addon: { crc32cByTables(bytes: Buffer, seed: number): number } = createRequire(
+  import.meta.url,
+)('node-gyp-build')(root);
 const IMPLEMENTATIONS = {
   'the table': async (bytes: Buffer, seed?: number) => crc32c(bytes, seed),
+  'the tables of the addon': async (bytes: Buffer, seed = 0) => addon.crc32cByTables(bytes, seed),
   'the js engine': js.crc32c,
   'the native engine': native.crc32c,
 };
