@@ -65,7 +65,8 @@ export function parseSenderHello(payload: Buffer): SenderHello {
   const extents = object(source, 'extents');
   return {
     version: text(fields, 'version'),
-    run: text(fields, 'run'),
+    // A file is no run that could be resumed.
+    run: fields.run === undefined ? '' : text(fields, 'run'),
     capabilities: capabilities(fields),
     source: {
       sizeBytes: count(source, 'sizeBytes'),

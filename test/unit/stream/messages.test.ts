@@ -27,6 +27,7 @@ const MESSAGES: Record<string, Message> = {
     parse: parseSenderHello,
     good: {
       version: '1.2.3',
+      run: 'one',
       capabilities: ['zstd'],
       source: {
         sizeBytes: 1 << 30,
