@@ -5,6 +5,7 @@ import { assertTargetUsable, inspectTarget } from '../block/target.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
+import { isRefusalOfPeer } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
@@ -33,7 +34,7 @@ export interface ApplyOptions {
   needBytes?: number | undefined;
   /** Devices that the target must not be. */
   sourcePaths?: readonly string[] | undefined;
-  /** Called when a failure has been told to the sender, which will show it. */
+  /** Called when the sender knows of a failure, and will show it. */
   onRefusalSent?: (() => void) | undefined;
   /** Told what `force` has overridden, a line each. */
   onWarning?: ((line: string) => void) | undefined;
@@ -58,7 +59,8 @@ export async function applyStream(options: ApplyOptions): Promise<ReceiveReport>
       await target.close();
     }
   } catch (error) {
-    if (answers !== undefined && (await sendRefusal(answers, error))) options.onRefusalSent?.();
+    if (isRefusalOfPeer(error)) options.onRefusalSent?.();
+    else if (answers && (await sendRefusal(answers, error))) options.onRefusalSent?.();
     throw error;
   } finally {
     stopKeepingAlive?.();
