@@ -6,6 +6,7 @@ import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
+import { isRefusalOfPeer } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
@@ -33,7 +34,7 @@ export interface ApplyOptions extends OpenTargetOptions {
   snapbackFormat?: 3 | 4 | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
-  /** Called when a failure has been told to the sender, which will show it. */
+  /** Called when the sender knows of a failure, and will show it. */
   onRefusalSent?: (() => void) | undefined;
 }
 
@@ -57,7 +58,8 @@ export async function applyStream(options: ApplyOptions): Promise<ReceiveReport>
       await target.close();
     }
   } catch (error) {
-    if (answers !== undefined && (await sendRefusal(answers, error))) options.onRefusalSent?.();
+    if (isRefusalOfPeer(error)) options.onRefusalSent?.();
+    else if (answers && (await sendRefusal(answers, error))) options.onRefusalSent?.();
     throw error;
   } finally {
     stopKeepingAlive?.();
