@@ -2,6 +2,7 @@ import { isatty } from 'node:tty';
 import {
   applyStream,
   type ByteSource,
+  type Engine,
   LvmsyncError,
   loadEngine,
   openFileSource,
@@ -23,7 +24,7 @@ export async function runApply(job: Job): Promise<void> {
   const { engine, note } = loadEngine(options.engine);
   reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
   const file = options.server ? '-' : (options.apply ?? '-');
-  const input = await openInput(file, job.signal);
+  const input = await openInput(file, engine, job.signal);
   try {
     const report = await applyStream({
       input,
@@ -45,38 +46,43 @@ export async function runApply(job: Job): Promise<void> {
       `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,
     );
   } finally {
-    await input.close();
+    await input.close?.();
   }
 }
 
 interface Input extends ByteSource {
   rewind?(): void;
-  close(): Promise<void>;
+  readonly path?: string;
+  close?(): Promise<void>;
 }
 
-async function openInput(path: string, signal: AbortSignal): Promise<Input> {
-  if (path === '-') return standardInput(signal);
-  const file = await openFileSource(path);
-  return {
-    ...file,
-    read: async (into) => {
-      if (signal.aborted) throw interrupted();
-      return file.read(into);
-    },
-  };
-}
-
-function standardInput(signal: AbortSignal): Input {
+async function openInput(path: string, engine: Engine, signal: AbortSignal): Promise<Input> {
+  if (path !== '-') {
+    const file = await openFileSource(path);
+    return { ...file, ...untilAborted(file, signal) };
+  }
   if (isatty(STDIN_FD)) {
     throw usageError('standard input is a terminal, not a stream', 'pipe a stream into it');
   }
-  signal.addEventListener('abort', () => process.stdin.destroy(interrupted()), { once: true });
+  const name = 'standard input';
+  const input = engine.readInput?.(STDIN_FD, name) ?? streamSource(process.stdin, name);
+  return untilAborted(input, signal);
+}
+
+/** The source, until the signal: also a read that is waiting fails then. */
+function untilAborted(source: ByteSource, signal: AbortSignal): ByteSource {
   return {
-    ...streamSource(process.stdin, 'standard input'),
-    // A sender that stands still never ends it, and this process would wait for that.
-    close: async () => {
-      process.stdin.destroy();
-    },
+    description: source.description,
+    read: (into) =>
+      new Promise((resolve, reject) => {
+        const abort = () => reject(interrupted());
+        if (signal.aborted) return abort();
+        signal.addEventListener('abort', abort, { once: true });
+        source
+          .read(into)
+          .then(resolve, reject)
+          .finally(() => signal.removeEventListener('abort', abort));
+      }),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { addPiece, type Batch, createBatch } from '../block/batch.js';
+import { createBufferPool } from '../block/buffer-pool.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { createTransferDigest } from '../stream/digest.js';
@@ -27,6 +28,9 @@ import { readUndoLog } from './undo-log-reader.js';
 
 /** Where pre-images are read to: the table and the header end there. */
 const PAYLOAD_POSITION = 4096;
+const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
+/** Records of pre-images that are read and appended at the same time. */
+const BUFFER_COUNT = 4;
 
 export interface UndoLogOptions {
   path: string;
@@ -57,26 +61,27 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
     await file.close();
     throw error;
   });
-  const buffer = engine.allocate(PAYLOAD_POSITION + MAX_PAYLOAD_BYTES);
-  const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
-  let end = PAYLOAD_POSITION; // of the payload under way
-  let lastSave: Promise<void> = Promise.resolve();
+  const pool = createBufferPool(engine, { bufferBytes: BUFFER_BYTES, count: BUFFER_COUNT });
+  let lastLayout: Promise<void> = Promise.resolve();
+  const underWay = new Set<Promise<void>>();
   let syncing: Promise<void> | undefined;
   let savedBytes = file.bytes; // up to the end of the last pre-image
   let durableBytes = file.bytes;
   let failure: { error: unknown } | undefined;
 
-  async function writeRecord(): Promise<void> {
-    if (batch.count === 0) return;
+  /** Reads the pre-images of one record, and appends it. */
+  async function save(batch: Batch): Promise<void> {
+    const { buffer, count } = batch;
     await target.read(batch);
-    const tablePosition = PAYLOAD_POSITION - batch.count * TABLE_ENTRY_BYTES;
+    const tablePosition = PAYLOAD_POSITION - count * TABLE_ENTRY_BYTES;
     const start = tablePosition - RECORD_HEADER_BYTES;
+    const end = batch.positions[count - 1]! + batch.lengths[count - 1]!;
     const payloadBytes = end - PAYLOAD_POSITION;
     writeTable(buffer, tablePosition, batch);
     writeRecordHeader(buffer, start, {
       type: RECORD.data,
       encoding: ENCODING.plain,
-      extentCount: batch.count,
+      extentCount: count,
       payloadBytes,
       offset: batch.offsets[0]!,
       decodedBytes: payloadBytes,
@@ -87,26 +92,21 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
     totals.digest.add(buffer.subarray(start, PAYLOAD_POSITION));
     totals.records++;
     totals.dataBytes += payloadBytes;
-    batch.count = 0;
-    end = PAYLOAD_POSITION;
   }
 
-  async function saveBlock(offset: number, length: number): Promise<void> {
-    const last = batch.count - 1;
-    const lastEnd = last < 0 ? offset : batch.offsets[last]! + batch.lengths[last]!;
-    const roomy = end + length <= buffer.length;
-    if (last >= 0 && lastEnd === offset && roomy) {
-      batch.lengths[last]! += length;
-    } else {
-      if (!roomy || batch.count === MAX_RECORD_EXTENTS || !fitsTable(lastEnd, offset)) {
-        await writeRecord();
-      }
-      addPiece(batch, offset, length, end);
-    }
-    end += length;
+  function startSave(batch: Batch): void {
+    const work = orFail(() => save(batch))
+      .catch(() => undefined)
+      .finally(() => {
+        underWay.delete(work);
+        pool.release(batch.buffer);
+      });
+    underWay.add(work);
   }
 
-  async function save(overwritten: Batch): Promise<void> {
+  /** Starts saving what is not saved yet of the blocks that the pieces touch. */
+  async function layOut(overwritten: Batch): Promise<void> {
+    let batch: Batch | undefined;
     for (let i = 0; i < overwritten.count; i++) {
       const overwrittenEnd = overwritten.offsets[i]! + overwritten.lengths[i]!;
       const first = Math.floor(overwritten.offsets[i]! / LOG_BLOCK_BYTES);
@@ -114,10 +114,14 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
         if (saved.has(block)) continue;
         saved.add(block);
         const offset = block * LOG_BLOCK_BYTES;
-        await saveBlock(offset, Math.min(LOG_BLOCK_BYTES, target.sizeBytes - offset));
+        const length = Math.min(LOG_BLOCK_BYTES, target.sizeBytes - offset);
+        if (batch !== undefined && addBlock(batch, offset, length)) continue;
+        if (batch !== undefined) startSave(batch);
+        batch = createBatch(await pool.acquire(), MAX_RECORD_EXTENTS);
+        addBlock(batch, offset, length);
       }
     }
-    await writeRecord();
+    if (batch !== undefined) startSave(batch);
   }
 
   async function syncOnce(): Promise<void> {
@@ -150,14 +154,16 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
   return {
     path,
     async protect(overwritten) {
-      const saving = lastSave.then(() => orFail(() => save(overwritten)));
-      lastSave = saving.catch(() => undefined);
-      await saving;
-      // Also what others saved before: this batch may overwrite those blocks too.
+      const layout = lastLayout.then(() => orFail(() => layOut(overwritten)));
+      lastLayout = layout.catch(() => undefined);
+      await layout;
+      // Also what others are saving: this batch may overwrite some of those blocks too.
+      await Promise.all(underWay);
       await orFail(() => makeDurable(savedBytes));
     },
     async complete() {
-      await lastSave;
+      await lastLayout;
+      await Promise.all(underWay);
       await orFail(() => makeDurable(savedBytes));
       const { records, dataBytes, digest } = totals;
       const whole = { records, dataBytes, digest: digest.hex() };
@@ -165,11 +171,31 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
       await file.sync();
     },
     async close() {
-      await lastSave;
+      await lastLayout;
+      await Promise.all(underWay);
       await syncing?.catch(() => undefined);
       await file.close();
     },
   };
+}
+
+/** Adds a block to a record's pieces; false when the record is full. */
+function addBlock(batch: Batch, offset: number, length: number): boolean {
+  const last = batch.count - 1;
+  if (last < 0) {
+    addPiece(batch, offset, length, PAYLOAD_POSITION);
+    return true;
+  }
+  const lastEnd = batch.offsets[last]! + batch.lengths[last]!;
+  const position = batch.positions[last]! + batch.lengths[last]!;
+  if (position + length > batch.buffer.length) return false;
+  if (lastEnd === offset) {
+    batch.lengths[last]! += length;
+    return true;
+  }
+  if (batch.count === MAX_RECORD_EXTENTS || !fitsTable(lastEnd, offset)) return false;
+  addPiece(batch, offset, length, position);
+  return true;
 }
 
 /** Writes the beginning of a log, or reads what there is of it. */

@@ -6,6 +6,8 @@ export type Capability = 'zstd';
 
 export interface SenderHello {
   version: string;
+  /** The same for all connections of one run of the sender, and for no other run. */
+  run: string;
   capabilities: Capability[];
   source: {
     sizeBytes: number;
@@ -25,6 +27,8 @@ export interface ReceiverHello {
 export interface Accept {
   /** Offset below which an earlier, interrupted transfer of the same source is durable. */
   resume?: number;
+  /** The run that got there. */
+  resumeRun?: string;
   /** Why an earlier, interrupted transfer cannot be continued. */
   startsOver?: string;
 }
@@ -61,6 +65,7 @@ export function parseSenderHello(payload: Buffer): SenderHello {
   const extents = object(source, 'extents');
   return {
     version: text(fields, 'version'),
+    run: text(fields, 'run'),
     capabilities: capabilities(fields),
     source: {
       sizeBytes: count(source, 'sizeBytes'),
@@ -91,6 +96,7 @@ export function parseAccept(payload: Buffer): Accept {
   const fields = parseObject(payload);
   return {
     ...(fields.resume !== undefined && { resume: count(fields, 'resume') }),
+    ...(fields.resumeRun !== undefined && { resumeRun: text(fields, 'resumeRun') }),
     ...(fields.startsOver !== undefined && { startsOver: printable(text(fields, 'startsOver')) }),
   };
 }
