@@ -10,7 +10,7 @@ export { type EngineChoice, type LoadedEngine, loadEngine } from './block/engine
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
-export { type ApplyOptions, applyStream } from './receive/apply.js';
+export { type ApplyOptions, applyStream, refuseSender } from './receive/apply.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export type { BaseCheck } from './send/base-check.js';
 export {

@@ -68,6 +68,10 @@ export function createProgram(): Command {
     .addOption(new Option('--no-verify-base', 'write without that check'))
     .addOption(new Option('--force', 'override the refusals that can be overridden'))
     .version(packageVersion(), '-V, --version')
+    .addHelpText(
+      'after',
+      '\nlvmsync serve: a receiver for a forced command in authorized_keys; see lvmsync serve --help',
+    )
     .showSuggestionAfterError()
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, 'FATAL ERROR: ')),

@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { nullTarget } from '../block/null-target.js';
 import { assertTargetUsable, inspectTarget } from '../block/target.js';
+import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
@@ -67,6 +68,13 @@ export async function applyStream(options: ApplyOptions): Promise<ReceiveReport>
   }
 }
 
+/** Tells a sender that speaks PROTO[4] why it will not be served; false when it cannot be told. */
+export async function refuseSender(answers: Writable, error: unknown): Promise<boolean> {
+  const writer = createStreamWriter(answers);
+  await writer.write(Buffer.from(PROTO4_HANDSHAKE)).catch(() => {}); // the next write meets it too
+  return sendRefusal(writer, error);
+}
+
 async function openTarget(options: ApplyOptions): Promise<BlockFile> {
   const { targetPath, engine, needBytes, sourcePaths, force = false } = options;
   const inspected = await inspectTarget(targetPath, { needBytes, sourcePaths });
@@ -106,6 +114,11 @@ async function receiveAny(
   answers: StreamWriter | undefined,
 ): Promise<ReceiveReport> {
   const { protocol } = await readHandshake(source);
+  if (protocol === 3 && answers !== undefined) {
+    throw new LvmsyncError('STREAM_UNKNOWN', 'the sender asked for PROTO[4] and speaks PROTO[3]', {
+      hint: 'use the same version of lvmsync on both ends',
+    });
+  }
   if (protocol === 3) return receive({ source, target, engine, ...(snapback && { snapback }) });
   const { records, dataBytes } = await receiveTransfer({
     source,
