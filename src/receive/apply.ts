@@ -73,6 +73,13 @@ function checkOptions({ transactional, snapbackPath, snapbackFormat }: ApplyOpti
   });
 }
 
+/** Tells a sender that speaks PROTO[4] why it will not be served; false when it cannot be told. */
+export async function refuseSender(answers: Writable, error: unknown): Promise<boolean> {
+  const writer = createStreamWriter(answers);
+  await writer.write(Buffer.from(PROTO4_HANDSHAKE)).catch(() => {}); // the next write meets it too
+  return sendRefusal(writer, error);
+}
+
 async function applyTo(
   target: OpenTarget,
   answers: StreamWriter | undefined,
@@ -145,6 +152,11 @@ async function receiveAny(
 ): Promise<ReceiveReport> {
   const { engine } = options;
   const { protocol } = await readHandshake(source);
+  if (protocol === 3 && answers !== undefined) {
+    throw new LvmsyncError('STREAM_UNKNOWN', 'the sender asked for PROTO[4] and speaks PROTO[3]', {
+      hint: 'use the same version of lvmsync on both ends',
+    });
+  }
   if (protocol === 3) {
     if (options.transactional) throw needsProto4();
     await target.state.forgetProgress();
