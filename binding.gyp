@@ -6,9 +6,12 @@
       'native/arguments.cc',
       'native/batch.cc',
       'native/batch_operation.cc',
+      'native/content_tasks.cc',
+      'native/crc32c.cc',
       'native/environment.cc',
       'native/file.cc',
       'native/file_tasks.cc',
+      'native/input_task.cc',
       'native/operation.cc',
       'native/pages.cc',
       'native/plan.cc',
@@ -18,11 +21,14 @@
       'native/transfer.cc',
       'native/uring.cc',
       'native/uring_backend.cc',
+      'native/zero_blocks.cc',
     ],
     'defines': [
       'NAPI_VERSION=8',
       'NAPI_DISABLE_CPP_EXCEPTIONS',
       'NODE_ADDON_API_DISABLE_DEPRECATED',
+      # A worker that is being terminated can be thrown nothing: that is no reason to abort.
+      'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
     ],
     'cflags_cc': [
       '-std=gnu++17',

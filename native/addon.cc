@@ -8,8 +8,11 @@
 
 #include "arguments.h"
 #include "batch_operation.h"
+#include "content_tasks.h"
+#include "crc32c.h"
 #include "environment.h"
 #include "file_tasks.h"
+#include "input_task.h"
 #include "pages.h"
 #include "plan.h"
 
@@ -17,6 +20,7 @@ namespace lvmsync {
 
 namespace {
 
+constexpr size_t kInlineBytes = 4096;          // a thread would take longer to wake than these take
 constexpr double kMaxAllocation = 4294967295;  // positions in a batch are 32 bits
 
 // What the memory of an ArrayBuffer holds of its pages.
@@ -135,6 +139,98 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
   return result;
 }
 
+bool IsUint8Array(const Napi::Value& value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+}
+
+// enlargePipe(fd)
+Napi::Value EnlargePipeOf(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+  EnlargePipe(info[0].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
+}
+
+// readInput(fd, buffer, done)
+Napi::Value ReadInput(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+  if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "buffer must be a Buffer");
+  if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  auto buffer = info[1].As<Napi::Uint8Array>();
+  if (buffer.ByteLength() == 0) return ThrowTypeError(info.Env(), "buffer must not be empty");
+
+  Environment* environment = Of(info);
+  InputSpan span = {buffer.Data(), buffer.ByteLength(), environment->pages()->Find(buffer.Data())};
+  environment->StartTask(std::make_unique<InputTask>(
+      info[2].As<Napi::Function>(), info[1].As<Napi::Object>(), environment->pool(),
+      info[0].As<Napi::Number>().Int32Value(), std::move(span)));
+  return info.Env().Undefined();
+}
+
+// The content that argument 0 stands for.
+Content ContentOf(const Napi::CallbackInfo& info) {
+  auto buffer = info[0].As<Napi::Uint8Array>();
+  return {buffer.Data(), buffer.ByteLength(), Of(info)->pages()->Find(buffer.Data())};
+}
+
+bool IsUint32(const Napi::Value& value) {
+  if (!value.IsNumber()) return false;
+  const double number = value.As<Napi::Number>().DoubleValue();
+  return number >= 0 && number <= UINT32_MAX && number == static_cast<uint32_t>(number);
+}
+
+// Answers at once, or undefined when `done` will be called with the answer.
+Napi::Value StartContentTask(const Napi::CallbackInfo& info, std::unique_ptr<Task> task,
+                             bool at_once) {
+  if (!at_once) {
+    Of(info)->StartTask(std::move(task));
+    return info.Env().Undefined();
+  }
+  task->Run();
+  return task->Result(info.Env());
+}
+
+bool IsForThisThread(const Content& content) {
+  return content.memory == nullptr || content.bytes < kInlineBytes;
+}
+
+// crc32c(bytes, seed, done): number | undefined
+Napi::Value StartCrc32c(const Napi::CallbackInfo& info) {
+  if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
+  if (!IsUint32(info[1])) return ThrowTypeError(info.Env(), "seed must be a 32-bit number");
+  if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  Content content = ContentOf(info);
+  const bool at_once = IsForThisThread(content);
+  const uint32_t seed = info[1].As<Napi::Number>().Uint32Value();
+  return StartContentTask(
+      info, std::make_unique<Crc32cTask>(info[2].As<Napi::Function>(), std::move(content), seed),
+      at_once);
+}
+
+// findZeroBlocks(bytes, blockBytes, done): Uint8Array | undefined
+Napi::Value StartFindZeroBlocks(const Napi::CallbackInfo& info) {
+  if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
+  if (!IsUint32(info[1]) || info[1].As<Napi::Number>().Uint32Value() == 0) {
+    return ThrowTypeError(info.Env(), "blockBytes must be a positive whole number");
+  }
+  if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  Content content = ContentOf(info);
+  const bool at_once = IsForThisThread(content);
+  const size_t block_bytes = info[1].As<Napi::Number>().Uint32Value();
+  return StartContentTask(info,
+                          std::make_unique<ZeroBlocksTask>(info[2].As<Napi::Function>(),
+                                                           std::move(content), block_bytes),
+                          at_once);
+}
+
+// crc32cByTables(bytes, seed): number. For tests: what a processor without the instruction does.
+Napi::Value Crc32cByTablesNow(const Napi::CallbackInfo& info) {
+  if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
+  if (!IsUint32(info[1])) return ThrowTypeError(info.Env(), "seed must be a 32-bit number");
+  auto buffer = info[0].As<Napi::Uint8Array>();
+  const uint32_t seed = info[1].As<Napi::Number>().Uint32Value();
+  return Napi::Number::New(info.Env(), Crc32cByTables(seed, buffer.Data(), buffer.ByteLength()));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
@@ -143,7 +239,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("read", Napi::Function::New<Read>(env, "read"));
   exports.Set("write", Napi::Function::New<Write>(env, "write"));
   exports.Set("flush", Napi::Function::New<Flush>(env, "flush"));
+  exports.Set("enlargePipe", Napi::Function::New<EnlargePipeOf>(env, "enlargePipe"));
+  exports.Set("readInput", Napi::Function::New<ReadInput>(env, "readInput"));
   exports.Set("close", Napi::Function::New<Close>(env, "close"));
+  exports.Set("crc32c", Napi::Function::New<StartCrc32c>(env, "crc32c"));
+  exports.Set("crc32cByTables", Napi::Function::New<Crc32cByTablesNow>(env, "crc32cByTables"));
+  exports.Set("findZeroBlocks", Napi::Function::New<StartFindZeroBlocks>(env, "findZeroBlocks"));
   return exports;
 }
 

@@ -6,6 +6,8 @@ import type { SenderHello } from '../stream/messages.js';
 export interface Progress {
   /** Tells one transfer from any other: the source, its size and its list of extents. */
   transfer: string;
+  /** The sender's run that got there. */
+  run: string;
   /** Nothing below it is missing on the target. */
   durableOffset: number;
 }
@@ -45,9 +47,10 @@ export function transferName({ source }: SenderHello): string {
 
 function parse(text: string): Progress | undefined {
   try {
-    const { transfer, durableOffset } = JSON.parse(text);
-    const sound = typeof transfer === 'string' && Number.isSafeInteger(durableOffset);
-    return sound && durableOffset >= 0 ? { transfer, durableOffset } : undefined;
+    const { transfer, run, durableOffset } = JSON.parse(text);
+    const named = typeof transfer === 'string' && typeof run === 'string';
+    if (!named || !Number.isSafeInteger(durableOffset) || durableOffset < 0) return undefined;
+    return { transfer, run, durableOffset };
   } catch {
     return undefined;
   }

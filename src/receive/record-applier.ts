@@ -23,6 +23,7 @@ import { createWriteQueue } from './write-queue.js';
 export const PAYLOAD_POSITION = 4096;
 const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
 const BUFFER_COUNT = 8;
+const PARTS_IN_FLIGHT = 2;
 
 export interface RecordApplier {
   /** Reads the body of a DATA, ZERO or DISCARD record and starts writing it. */
@@ -98,7 +99,12 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   async function write(extents: Batch, parts: Iterable<Batch>): Promise<void> {
     await snapback?.protect(extents);
     const writes: Promise<void>[] = [];
-    for (const part of parts) writes.push((await queue.start(part)).finished);
+    for (const part of parts) {
+      const { finished } = await queue.start(part);
+      writes.push(finished);
+      // A table of 2 KiB can speak of a tebibyte: that many requests cannot wait at a time.
+      if (writes.length > PARTS_IN_FLIGHT) await writes.shift();
+    }
     await Promise.all(writes);
   }
 

@@ -62,11 +62,12 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   const accept = await resumption(hello, progress);
   await answers?.write(encodeMessage(RECORD.accept, accept));
   const checkpoints = createCheckpoints(applier, async (durableOffset) => {
-    await progress.save({ transfer: transferName(hello), durableOffset });
+    await progress.save({ transfer: transferName(hello), run: hello.run, durableOffset });
     await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
   });
   try {
     const sent = await applyRecords(reader, applier, checkpoints, options);
+    if (answers === undefined) await expectEnd(reader);
     const totals = applier.totals();
     if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
     await applier.finish();
@@ -86,7 +87,9 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
 async function resumption(hello: SenderHello, progress: ProgressFile): Promise<Accept> {
   const saved = await progress.load();
   if (saved === undefined) return {};
-  if (saved.transfer === transferName(hello)) return { resume: saved.durableOffset };
+  if (saved.transfer === transferName(hello)) {
+    return { resume: saved.durableOffset, resumeRun: saved.run };
+  }
   await progress.clear();
   return {
     startsOver: 'the interrupted transfer was of another source or another list of changes',
@@ -168,6 +171,12 @@ async function applyRecords(
         throw damaged(`a sender does not send records of type ${header?.type}`);
     }
   }
+}
+
+/** Two streams in one file would be half a success. */
+async function expectEnd(reader: RecordReader): Promise<void> {
+  if ((await reader.nextHeader()) === undefined) return;
+  throw damaged('something follows the end record of the stream');
 }
 
 export function sameTotals(a: Totals, b: Totals): boolean {

@@ -32,17 +32,45 @@ const SAMPLE_CHUNKS_PER_AREA = 8;
 const SAMPLE_UNCHANGED_CHUNKS = 64;
 /** How many differing ranges a message lists. */
 const LISTED_RANGES = 5;
+/**
+ * Of a sample, this part of the changed chunks may differ. A chunk that was written on the
+ * snapshot as well has the snapshot's data in the store, not the base's; and all of the changed
+ * chunks are going to be overwritten anyway. Another volume differs in nearly all of them.
+ */
+const TOLERATED_PART = 1 / 4;
 
 /**
  * @throws LvmsyncError BASE_MISMATCH listing the first ranges that differ, and what reading and
  *   the conversation fail with
  */
 export async function checkBase(options: BaseCheckOptions): Promise<void> {
-  const { source, base, writer, inbox, onNote } = options;
+  const { base, onNote } = options;
   if (base === 'none') return;
+  const changed = await compare(changedGroups(options), options);
+  const unchanged = await compare(unchangedGroups(options), options);
+  const tolerated = base === 'sample' ? changed.comparedCount * TOLERATED_PART : 0;
+  if (unchanged.differingCount > 0) throw mismatch(unchanged, 'unchanged');
+  if (changed.differingCount > tolerated) throw mismatch(changed, 'changed');
+  const differing = changed.differingCount > 0 ? `, ${changed.differingCount} of them differ` : '';
+  onNote?.(
+    `base: the target holds what it should in ${unchanged.comparedCount} unchanged and ${changed.comparedCount} changed chunks (${base}${differing})`,
+  );
+}
+
+interface Comparison {
+  comparedCount: number;
+  differingCount: number;
+  /** The first of those that differ, as offset+bytes. */
+  listed: string[];
+}
+
+async function compare(
+  groups: AsyncIterable<CheckGroup>,
+  { source, writer, inbox }: BaseCheckOptions,
+): Promise<Comparison> {
   const listed: string[] = [];
   let differingCount = 0;
-  const comparedCount = await compareGroups(chunkGroups(options), {
+  const comparedCount = await compareGroups(groups, {
     writer,
     inbox,
     limitBytes: source.volumeBytes,
@@ -51,13 +79,7 @@ export async function checkBase(options: BaseCheckOptions): Promise<void> {
       if (listed.length < LISTED_RANGES) listed.push(`${offset}+${length}`);
     },
   });
-  if (differingCount > 0) throw mismatch(differingCount, comparedCount, listed);
-  onNote?.(`base: ${comparedCount} chunks of the target compared (${base}), all as expected`);
-}
-
-async function* chunkGroups(options: BaseCheckOptions): AsyncGenerator<CheckGroup> {
-  yield* changedGroups(options);
-  yield* unchangedGroups(options);
+  return { comparedCount, differingCount, listed };
 }
 
 async function* changedGroups({
@@ -141,12 +163,17 @@ function pick(pairs: ExceptionPair[], count: number): ExceptionPair[] {
   return Array.from({ length: count }, (_, i) => pairs[Math.floor((i + Math.random()) * step)]!);
 }
 
-function mismatch(count: number, checked: number, listed: string[]): LvmsyncError {
+function mismatch(
+  { comparedCount, differingCount, listed }: Comparison,
+  which: 'changed' | 'unchanged',
+): LvmsyncError {
+  const hint =
+    which === 'unchanged'
+      ? 'it is another volume, or was changed since the copy: copy the whole volume again'
+      : 'it is another volume, or was changed since the copy (copy the whole volume again), or the snapshot itself was written to (--no-verify-base)';
   return new LvmsyncError(
     'BASE_MISMATCH',
-    `the target does not hold what the changes were made to: ${count} of ${checked} chunks compared differ, first at ${listed.join(', ')} (offset+bytes)`,
-    {
-      hint: 'it is another volume, or was changed since the copy: copy the whole volume again; --no-verify-base if you know better',
-    },
+    `the target does not hold what the changes were made to: of ${comparedCount} ${which} chunks compared ${differingCount} differ, first at ${listed.join(', ')} (offset+bytes)`,
+    { hint },
   );
 }

@@ -47,8 +47,11 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
 
   function layOut(batch: Batch): boolean {
     let end = PAYLOAD_POSITION;
-    let previousEnd = pieces.offset;
+    const first = pieces.offset;
+    let previousEnd = first;
     while (more && batch.count < MAX_RECORD_EXTENTS && fitsTable(previousEnd, pieces.offset)) {
+      // Zeroes between two pieces go elsewhere: the gap may become all that lies between.
+      if (!fitsTable(first, pieces.offset)) break;
       if (end + pieces.length > PAYLOAD_POSITION + MAX_PAYLOAD_BYTES) break;
       addPiece(batch, pieces.offset, pieces.length, end);
       end += pieces.length;

@@ -22,7 +22,7 @@ export interface ResumeOptions {
   inbox: Inbox;
   /** Where the receiver says it has got to; not to be trusted. */
   resumeOffset: number;
-  /** How far this very process has sent over earlier connections. */
+  /** How far earlier connections of the same run have sent; 0 if another run got there. */
   sentOffset: number;
   onNote?: ((line: string) => void) | undefined;
 }

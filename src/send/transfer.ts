@@ -1,4 +1,5 @@
 /** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
+import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
@@ -49,12 +50,19 @@ export interface ConverseOptions extends SendTransferOptions {
   onNote?: ((line: string) => void) | undefined;
 }
 
-/** What one connection of a run leaves to the next. */
+/** What the connections of one run have in common. */
 export interface Attempts {
-  /** Every extent that starts below it has been sent, if not received. */
+  /** Names the run. */
+  readonly run: string;
+  /** How far any of them has sent. */
   sentOffset: number;
   /** Whether the base was found right: what has been sent since need not look like it. */
   baseChecked: boolean;
+}
+
+/** A name for a run that no other run has. */
+export function newRun(): string {
+  return randomUUID();
 }
 
 /**
@@ -79,9 +87,8 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     const answers = {
       hello: inbox.expect(RECORD.hello),
       accept: inbox.expect(RECORD.accept),
-      receipt: inbox.expect(RECORD.receipt),
     };
-    await writeOpening(writer, options);
+    await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, options);
     const accept = parseAccept((await answers.accept).payload);
@@ -93,12 +100,18 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       writer,
       inbox,
       resumeOffset: accept.resume ?? 0,
-      sentOffset: attempts.sentOffset,
+      // What another run has sent may have changed since, and may not even have arrived.
+      sentOffset: accept.resumeRun === attempts.run ? attempts.sentOffset : 0,
     });
-    const compress = options.compress === true && hello.capabilities.includes('zstd');
+    const compress =
+      options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
+    if (options.compress && !compress) onNote?.(withoutCompression());
     const { report, totals } = await sendBody(writer, extents, { ...options, compress });
-    checkReceipt(parseReceipt((await answers.receipt).payload), totals);
-    return report;
+    // Not before: a receipt for what is still to come would end the listening.
+    const receipt = inbox.expect(RECORD.receipt);
+    const endBytes = await writeEnd(writer, totals);
+    checkReceipt(parseReceipt((await receipt).payload), totals);
+    return { ...report, streamBytes: report.streamBytes + endBytes };
   } catch (error) {
     // The receiver must not take the end of the stream for an accident, or wait for more.
     if (!channel.input.destroyed) {
@@ -119,20 +132,28 @@ export async function writeTransfer(
   output: Writable,
   options: SendTransferOptions,
 ): Promise<SendReport> {
+  if (options.compress && !zstdAvailable) {
+    throw new LvmsyncError('USAGE', 'this Node has no zstd to compress with', {
+      hint: 'leave --compress out, or use Node 22.15 or later',
+    });
+  }
   const writer = createStreamWriter(output);
-  const openingBytes = await writeOpening(writer, options);
-  const { report } = await sendBody(writer, options.source.extents, options);
+  const openingBytes = await writeOpening(writer, options, newRun());
+  const { report, totals } = await sendBody(writer, options.source.extents, options);
+  const endBytes = await writeEnd(writer, totals);
   await writer.finish();
-  return { ...report, streamBytes: report.streamBytes + openingBytes };
+  return { ...report, streamBytes: openingBytes + report.streamBytes + endBytes };
 }
 
 async function writeOpening(
   writer: StreamWriter,
   { source, version }: SendTransferOptions,
+  run: string,
 ): Promise<number> {
   const { extents } = source;
   const hello: SenderHello = {
     version,
+    run,
     capabilities: zstdAvailable ? ['zstd'] : [],
     source: {
       sizeBytes: source.volumeBytes,
@@ -180,9 +201,18 @@ async function sendBody(
     dataBytes: report.dataBytes,
     digest: digest.hex(),
   };
+  return { report, totals };
+}
+
+async function writeEnd(writer: StreamWriter, totals: Totals): Promise<number> {
   const end = encodeMessage(RECORD.end, totals);
   await writer.write(end);
-  return { report: { ...report, streamBytes: report.streamBytes + end.length }, totals };
+  return end.length;
+}
+
+function withoutCompression(): string {
+  const who = zstdAvailable ? 'the receiver' : 'this Node';
+  return `sending without compression: ${who} has no zstd (it comes with Node 22.15)`;
 }
 
 function checkTargetSize({ target }: ReceiverHello, { source, channel }: ConverseOptions): void {

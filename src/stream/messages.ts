@@ -6,6 +6,8 @@ export type Capability = 'zstd';
 
 export interface SenderHello {
   version: string;
+  /** The same for all connections of one run of the sender, and for no other run. */
+  run: string;
   capabilities: Capability[];
   source: {
     sizeBytes: number;
@@ -25,6 +27,8 @@ export interface ReceiverHello {
 export interface Accept {
   /** Offset below which an earlier, interrupted transfer of the same source is durable. */
   resume?: number;
+  /** The run that got there. */
+  resumeRun?: string;
   /** Why an earlier, interrupted transfer cannot be continued. */
   startsOver?: string;
 }
@@ -61,6 +65,8 @@ export function parseSenderHello(payload: Buffer): SenderHello {
   const extents = object(source, 'extents');
   return {
     version: text(fields, 'version'),
+    // A file is no run that could be resumed.
+    run: fields.run === undefined ? '' : text(fields, 'run'),
     capabilities: capabilities(fields),
     source: {
       sizeBytes: count(source, 'sizeBytes'),
@@ -91,6 +97,7 @@ export function parseAccept(payload: Buffer): Accept {
   const fields = parseObject(payload);
   return {
     ...(fields.resume !== undefined && { resume: count(fields, 'resume') }),
+    ...(fields.resumeRun !== undefined && { resumeRun: text(fields, 'resumeRun') }),
     ...(fields.startsOver !== undefined && { startsOver: printable(text(fields, 'startsOver')) }),
   };
 }
@@ -117,7 +124,15 @@ export function parseRefusal(payload: Buffer, peer: string): LvmsyncError {
   const hint = fields.hint === undefined ? undefined : printable(text(fields, 'hint'));
   return new LvmsyncError(isErrorCode(code) ? code : 'REMOTE_FAILED', message, {
     ...(hint !== undefined && { hint }),
+    cause: REFUSED_THERE,
   });
+}
+
+const REFUSED_THERE = 'a refusal of the other end';
+
+/** Whether the error is one that the other end has told of, and so knows and shows itself. */
+export function isRefusalOfPeer(error: unknown): boolean {
+  return error instanceof LvmsyncError && error.cause === REFUSED_THERE;
 }
 
 export function refusalOf(error: unknown): Refusal {

@@ -99,6 +99,9 @@ export function readRecordHeader(buffer: Buffer, position: number): RecordHeader
     decodedBytes: buffer.readUInt32BE(position + 16),
     bodyCrc: buffer.readUInt32BE(position + 20),
   };
+  if (buffer.readUInt32BE(position + 24) !== 0) {
+    throw damaged('a record header has something where there has to be nothing');
+  }
   checkHeader(header);
   return header;
 }
@@ -121,6 +124,9 @@ function checkHeader(header: RecordHeader): void {
     throw damaged(
       `a record of type ${type} has ${extentCount} extents from offset ${offset}, which is beyond the limit`,
     );
+  }
+  if (known && (offset % GAP_UNIT_BYTES !== 0 || (extentCount === 0 && offset !== 0))) {
+    throw damaged(`a record of type ${type} with ${extentCount} extents has the offset ${offset}`);
   }
   if (encoding === ENCODING.plain && payloadBytes !== decodedBytes) {
     throw damaged(`a plain payload of ${payloadBytes} bytes claims to be ${decodedBytes}`);

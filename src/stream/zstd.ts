@@ -1,15 +1,26 @@
 /** zstd (RFC 8878) where this Node brings it: node:zlib from 22.15 on. */
 import * as zlib from 'node:zlib';
+import { LvmsyncError } from '../errors.js';
 import { damaged } from './proto4.js';
+
+interface TransformOptions {
+  maxOutputLength?: number;
+  params?: Record<number, number>;
+}
 
 type Transform = (
   bytes: Uint8Array,
-  options: { maxOutputLength?: number },
+  options: TransformOptions,
   done: (error: Error | null, result: Buffer) => void,
 ) => void;
 
 const compress = 'zstdCompress' in zlib ? (zlib.zstdCompress as Transform) : undefined;
 const decompress = 'zstdDecompress' in zlib ? (zlib.zstdDecompress as Transform) : undefined;
+
+/** ZSTD_d_windowLogMax of zstd.h: a frame may ask for a window, which is memory, of 2^27 bytes. */
+const WINDOW_LOG_MAX_PARAMETER = 100;
+/** What zstd's default level uses. */
+const WINDOW_LOG_MAX = 21;
 
 /** Whether both directions are there. */
 export const zstdAvailable = compress !== undefined && decompress !== undefined;
@@ -20,13 +31,26 @@ export function zstdCompress(payload: Buffer): Promise<Buffer> {
 }
 
 /**
- * @param decodedBytes exactly how long the result has to be; no more memory than that is used
- * @throws LvmsyncError STREAM_DAMAGED
+ * @param decodedBytes exactly how long the result has to be; no more memory than that and a window of
+ *   2 MiB is used
+ * @throws LvmsyncError STREAM_DAMAGED; STREAM_UNKNOWN where there is no zstd
  */
 export async function zstdDecompress(payload: Buffer, decodedBytes: number): Promise<Buffer> {
+  if (decompress === undefined) {
+    throw new LvmsyncError(
+      'STREAM_UNKNOWN',
+      'the stream is compressed, and this Node has no zstd',
+      {
+        hint: 'use Node 22.15 or later here, or write the stream without --compress',
+      },
+    );
+  }
   let decoded: Buffer;
   try {
-    decoded = await run(decompress, payload, { maxOutputLength: decodedBytes });
+    decoded = await run(decompress, payload, {
+      maxOutputLength: decodedBytes,
+      params: { [WINDOW_LOG_MAX_PARAMETER]: WINDOW_LOG_MAX },
+    });
   } catch {
     throw damaged('a compressed payload cannot be decompressed');
   }
@@ -39,7 +63,7 @@ export async function zstdDecompress(payload: Buffer, decodedBytes: number): Pro
 function run(
   transform: Transform | undefined,
   bytes: Buffer,
-  options: { maxOutputLength?: number },
+  options: TransformOptions,
 ): Promise<Buffer> {
   if (transform === undefined) return Promise.reject(new Error('this Node has no zstd'));
   return new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import { type ErrorCode, LvmsyncError } from '../errors.js';
 import type { BaseCheck } from '../send/base-check.js';
 import type { ChangeSource } from '../send/change-source.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
-import { type Attempts, sendTransfer } from '../send/transfer.js';
+import { type Attempts, newRun, sendTransfer } from '../send/transfer.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
 import { stalledError } from '../transport/pulse.js';
 import { explainEnd } from '../transport/remote-exit.js';
@@ -26,6 +26,8 @@ const PASSING = new Set<ErrorCode>([
   'TARGET_IN_USE',
 ]);
 const MAX_BACK_OFF_SECONDS = 30;
+
+const SOURCE_MAY_EXPLAIN = new Set<ErrorCode>(['BASE_MISMATCH', 'READ_FAILED']);
 
 export type Protocol = 3 | 4;
 
@@ -59,19 +61,28 @@ export interface DeliverOptions {
  * @throws LvmsyncError the far side's failure where there is one, since it explains the rest
  */
 export async function deliver(options: DeliverOptions): Promise<SendReport> {
-  const { source, protocol } = options;
-  let report: SendReport | undefined;
-  if (protocol !== 3) report = await converseUntilDone(options);
-  if (report === undefined) {
-    if (protocol === 'auto') {
-      options.onWarning?.(
-        'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
-      );
-    }
-    report = await sendBlindly(await options.open(3, options.onStderr), options);
+  const { source } = options;
+  try {
+    const report = await sendByAny(options);
+    await source.recheck();
+    return report;
+  } catch (error) {
+    // A snapshot that has filled up reads as errors, or as another base: say what it really is.
+    if (error instanceof LvmsyncError && SOURCE_MAY_EXPLAIN.has(error.code)) await source.recheck();
+    throw error;
   }
-  await source.recheck();
-  return report;
+}
+
+async function sendByAny(options: DeliverOptions): Promise<SendReport> {
+  const { protocol } = options;
+  const report = protocol === 3 ? undefined : await converseUntilDone(options);
+  if (report !== undefined) return report;
+  if (protocol === 'auto') {
+    options.onWarning?.(
+      'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
+    );
+  }
+  return sendBlindly(await options.open(3, options.onStderr), options);
 }
 
 /**
@@ -81,7 +92,7 @@ export async function deliver(options: DeliverOptions): Promise<SendReport> {
  */
 async function converseUntilDone(options: DeliverOptions): Promise<SendReport | undefined> {
   const { retries, signal, onWarning } = options;
-  const attempts: Attempts = { sentOffset: 0, baseChecked: false };
+  const attempts: Attempts = { run: newRun(), sentOffset: 0, baseChecked: false };
   let connected = false;
   for (let retry = 0; ; retry++) {
     try {

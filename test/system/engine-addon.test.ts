@@ -93,6 +93,25 @@ describe("the addon's boundary", () => {
       assert.throws(() => addon.allocate!(bytes), TypeError);
     }
 
+    for (const name of ['crc32c', 'findZeroBlocks', 'crc32cByTables']) {
+      for (const values of [
+        [],
+        [1, 1, ignore],
+        [new Uint16Array(8), 1, ignore],
+        [new ArrayBuffer(8), 1, ignore],
+        [buffer, '1', ignore],
+        [buffer, -1, ignore],
+        [buffer, 0.5, ignore],
+        [buffer, Number.NaN, ignore],
+        [buffer, 2 ** 32, ignore],
+      ]) {
+        assert.throws(() => addon[name]!(...values), TypeError, name);
+      }
+      if (name === 'crc32cByTables') continue;
+      assert.throws(() => addon[name]!(buffer, 1), TypeError);
+    }
+    assert.throws(() => addon.findZeroBlocks!(buffer, 0, ignore), TypeError);
+
     await new Promise((done) => addon.close!(handle, done));
     assert.throws(() => addon.read!(...good), TypeError, 'a closed handle');
   });

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "environment.h"
+#include "pages.h"
+
+namespace lvmsync {
+
+// Bytes of a JavaScript buffer that stay where they are while a task looks at them.
+struct Content {
+  const uint8_t* data;
+  size_t bytes;
+  // Owns the bytes when they come from `allocate`, and nullptr otherwise: then no other thread may
+  // look at them, since Node frees them when an environment ends.
+  std::shared_ptr<const Pages> memory;
+};
+
+// Answers the CRC-32C of the content.
+class Crc32cTask : public Task {
+ public:
+  Crc32cTask(const Napi::Function& done, Content content, uint32_t seed);
+  void Run() override;
+  void Fail(int) override { Run(); }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  Content content_;
+  uint32_t crc_;
+};
+
+// Answers a Uint8Array: 1 for each block that is all zeroes.
+class ZeroBlocksTask : public Task {
+ public:
+  ZeroBlocksTask(const Napi::Function& done, Content content, size_t block_bytes);
+  void Run() override;
+  void Fail(int) override { Run(); }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  Content content_;
+  size_t block_bytes_;
+  std::vector<uint8_t> found_;
+};
+
+}  // namespace lvmsync
