@@ -10,7 +10,7 @@ const HANG_MS = 60_000;
 
 /** A buffer of 1 MiB with room for header and table, and what one case may allocate of them. */
 const LARGEST_BUFFER_BYTES = (1 << 20) + 8192;
-const MOST_BUFFERS = 10;
+const MOST_BUFFERS = 14;
 
 export function fuzzCases(share: number): number {
   return Math.ceil(CASES * share);
