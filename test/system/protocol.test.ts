@@ -172,6 +172,13 @@ test('when a sender stops for good then the receiver gives it up in time', async
   assert.ok(sameContent(to, base));
 });
 
+test('when the far side prints control characters then none reaches the terminal', async () => {
+  writeFileSync(path('printing'), "#!/bin/sh\nprintf 'a\\033[2Jb\\rc\\td\\177\\n' >&2\nexit 42\n");
+  const args = [...source, '-e', `sh ${path('printing')}`, '--protocol', '3', 'backup:/dev/null'];
+  const { stderr } = await lvmsync(args);
+  assert.match(stderr, /^a \[2Jb c\td $/m);
+});
+
 describe('falling back', () => {
   /** A far side that knows the classic options alone. */
   const original = path('original');
