@@ -11,6 +11,7 @@
       'native/environment.cc',
       'native/file.cc',
       'native/file_tasks.cc',
+      'native/input_task.cc',
       'native/operation.cc',
       'native/pages.cc',
       'native/plan.cc',
@@ -26,6 +27,8 @@
       'NAPI_VERSION=8',
       'NAPI_DISABLE_CPP_EXCEPTIONS',
       'NODE_ADDON_API_DISABLE_DEPRECATED',
+      # A worker that is being terminated can be thrown nothing: that is no reason to abort.
+      'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
     ],
     'cflags_cc': [
       '-std=gnu++17',

@@ -12,6 +12,7 @@
 #include "crc32c.h"
 #include "environment.h"
 #include "file_tasks.h"
+#include "input_task.h"
 #include "pages.h"
 #include "plan.h"
 
@@ -138,14 +139,37 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
   return result;
 }
 
+bool IsUint8Array(const Napi::Value& value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+}
+
+// enlargePipe(fd)
+Napi::Value EnlargePipeOf(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+  EnlargePipe(info[0].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
+}
+
+// readInput(fd, buffer, done)
+Napi::Value ReadInput(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+  if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "buffer must be a Buffer");
+  if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  auto buffer = info[1].As<Napi::Uint8Array>();
+  if (buffer.ByteLength() == 0) return ThrowTypeError(info.Env(), "buffer must not be empty");
+
+  Environment* environment = Of(info);
+  InputSpan span = {buffer.Data(), buffer.ByteLength(), environment->pages()->Find(buffer.Data())};
+  environment->StartTask(std::make_unique<InputTask>(
+      info[2].As<Napi::Function>(), info[1].As<Napi::Object>(), environment->pool(),
+      info[0].As<Napi::Number>().Int32Value(), std::move(span)));
+  return info.Env().Undefined();
+}
+
 // The content that argument 0 stands for.
 Content ContentOf(const Napi::CallbackInfo& info) {
   auto buffer = info[0].As<Napi::Uint8Array>();
   return {buffer.Data(), buffer.ByteLength(), Of(info)->pages()->Find(buffer.Data())};
-}
-
-bool IsUint8Array(const Napi::Value& value) {
-  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
 }
 
 bool IsUint32(const Napi::Value& value) {
@@ -215,6 +239,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("read", Napi::Function::New<Read>(env, "read"));
   exports.Set("write", Napi::Function::New<Write>(env, "write"));
   exports.Set("flush", Napi::Function::New<Flush>(env, "flush"));
+  exports.Set("enlargePipe", Napi::Function::New<EnlargePipeOf>(env, "enlargePipe"));
+  exports.Set("readInput", Napi::Function::New<ReadInput>(env, "readInput"));
   exports.Set("close", Napi::Function::New<Close>(env, "close"));
   exports.Set("crc32c", Napi::Function::New<StartCrc32c>(env, "crc32c"));
   exports.Set("crc32cByTables", Napi::Function::New<Crc32cByTablesNow>(env, "crc32cByTables"));

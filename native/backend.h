@@ -9,12 +9,9 @@ namespace lvmsync {
 // What carries out the requests of batches.
 class Backend {
  public:
-  // Waits for the requests that run; those that have not started are dropped, and `done` of their
-  // batches is never called.
+  // Together with the end of the pool that it uses, waits for the requests that run. Those that
+  // have not started are dropped, and `done` of their batches is never called.
   virtual ~Backend() = default;
-
-  // For people: `threads`.
-  virtual const char* name() const = 0;
 
   // Starts a batch of at least one request and returns. Each of its requests is taken and finished
   // once, unless the backend is destroyed first.

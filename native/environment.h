@@ -51,6 +51,7 @@ class Environment {
   void RemoveFile(double handle);
 
   const std::shared_ptr<PageRegistry>& pages() const { return pages_; }
+  const ThreadPool& pool() const { return pool_; }
 
   void StartTask(std::unique_ptr<Task> task);
   void StartBatch(Backend* backend, std::unique_ptr<Operation> operation,

@@ -12,7 +12,6 @@ class ThreadBackend : public Backend {
  public:
   explicit ThreadBackend(ThreadPool* pool) : pool_(pool) {}
 
-  const char* name() const override { return "threads"; }
   void Submit(std::shared_ptr<Batch> batch) override;
 
  private:

@@ -31,10 +31,10 @@ int Uring::Create(uint32_t depth, std::unique_ptr<Uring>* ring) {
   if (!made->fd_.valid()) return errno;
   // One mapping for both rings (5.4), and no completion is ever dropped (5.5).
   constexpr uint32_t kNeeded = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP;
-  if ((parameters.features & kNeeded) != kNeeded) return EOPNOTSUPP;
+  if ((parameters.features & kNeeded) != kNeeded) return ENOSYS;
   const std::array<uint8_t, 3> opcodes = {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_POLL_ADD};
   const auto supported = [&](uint8_t opcode) { return made->Supports(opcode); };
-  if (!std::all_of(opcodes.begin(), opcodes.end(), supported)) return EOPNOTSUPP;
+  if (!std::all_of(opcodes.begin(), opcodes.end(), supported)) return ENOSYS;
   if (const int error = made->MapRings(parameters); error != 0) return error;
   *ring = std::move(made);
   return 0;

@@ -35,7 +35,7 @@ class RingMapping {
 class Uring {
  public:
   // Returns 0 and sets `ring`, or returns an errno: EPERM and ENOSYS where the kernel, its
-  // io_uring_disabled or a container's seccomp profile forbid it, EOPNOTSUPP where it is too old.
+  // io_uring_disabled or a container's seccomp profile forbid it, or it is too old.
   static int Create(uint32_t depth, std::unique_ptr<Uring>* ring);
 
   // How many entries can be prepared between two calls of Enter.

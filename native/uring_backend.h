@@ -27,7 +27,6 @@ class UringBackend : public Backend {
   UringBackend(ThreadPool* pool, std::unique_ptr<Uring> ring, Descriptor wake);
   ~UringBackend() override;
 
-  const char* name() const override { return "io_uring"; }
   void Submit(std::shared_ptr<Batch> batch) override;
 
  private:

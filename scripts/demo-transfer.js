@@ -2,7 +2,7 @@
 //   node scripts/demo-transfer.js kernel                    in the kernel rig's guest
 //   node scripts/demo-transfer.js host GROUP DISK DISK      on this machine's LVM
 //   node scripts/demo-transfer.js files DIRECTORY           on image files
-import { existsSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, truncateSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from '../dist-test/support/command.js';
@@ -92,7 +92,14 @@ const places = {
         const chunks = chunksOf(writes);
         const exceptions = chunks.map((chunk, index) => [chunk, dataChunk(CHUNK_BYTES, index)]);
         const storeBytes = storeBytesFor(CHUNK_BYTES, exceptions.length + 1);
-        writeStore(store, { chunkBytes: CHUNK_BYTES, storeBytes, exceptions });
+        const file = openSync(origin, 'r');
+        const oldData = (chunk) => {
+          const data = Buffer.alloc(CHUNK_BYTES);
+          readSync(file, data, 0, CHUNK_BYTES, chunk * CHUNK_BYTES);
+          return data;
+        };
+        writeStore(store, { chunkBytes: CHUNK_BYTES, storeBytes, exceptions, oldData });
+        closeSync(file);
         writeAt(origin, WRITES_SEED, writes);
         return chunks.length;
       },

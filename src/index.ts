@@ -7,11 +7,13 @@
 export type { Batch } from './block/batch.js';
 export type { BlockFile, Engine, OpenOptions } from './block/engine.js';
 export { type EngineChoice, type LoadedEngine, loadEngine } from './block/engines.js';
+export type { Lock } from './block/lock.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
 export { type ApplyOptions, applyStream, refuseSender } from './receive/apply.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
+export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
 export type { BaseCheck } from './send/base-check.js';
 export {
   type ChangeSource,
@@ -20,6 +22,7 @@ export {
   type SnapshotOptions,
   type StoreOptions,
 } from './send/change-source.js';
+export { lockSnapshot } from './send/lock-snapshot.js';
 export { type SendOptions, type SendReport, send } from './send/send.js';
 export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
 export type { ByteSource } from './stream/bytes.js';

@@ -1,7 +1,9 @@
+import { stat } from 'node:fs/promises';
 import { LvmsyncError } from '../errors.js';
 import { addPiece, type Batch, createBatch } from './batch.js';
 import type { BlockFile, OpenOptions } from './engine.js';
 import { flushError, type IoFailure, ioError, pastEndError } from './io-errors.js';
+import { readGeometry } from './js-geometry.js';
 
 /** What is known of a file once it is open. */
 export interface FileFacts {
@@ -52,6 +54,7 @@ export function createBlockFile(
     const allowed = code === 'READ_FAILED' || mode === 'write';
     if (closing || !allowed) throw ioError(code, path, batch.offsets[0]!, 'EBADF');
     const failure = await track(runAndPinpoint(run, batch));
+    if (failure?.errno === 'ENOSPC') await assertNotShrunk(facts); // how a device says "beyond me"
     if (failure) throw ioError(code, path, failure.offset, failure.errno);
   }
 
@@ -68,12 +71,27 @@ export function createBlockFile(
     async flush() {
       const errno = closing ? 'EBADF' : await track(raw.flush());
       if (errno !== undefined) throw flushError(path, errno);
+      if (mode === 'write') await assertNotShrunk(facts);
     },
     close() {
       closing ??= closeOnce();
       return closing;
     },
   };
+}
+
+/**
+ * A device that lost its end where nothing was written fails no write, and is no longer the copy
+ * that it is about to be called.
+ *
+ * @throws LvmsyncError WRITE_FAILED
+ */
+async function assertNotShrunk({ path, kind, sizeBytes }: FileFacts): Promise<void> {
+  const stats = await stat(path, { bigint: true }).catch(() => undefined);
+  const now = stats && (await readGeometry(stats));
+  if (now?.kind === kind && now.sizeBytes < sizeBytes) {
+    throw ioError('WRITE_FAILED', path, now.sizeBytes, undefined);
+  }
 }
 
 /** @throws LvmsyncError PAST_END; INTERNAL when the batch itself makes no sense */

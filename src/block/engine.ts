@@ -1,3 +1,4 @@
+import type { ByteSource } from '../stream/bytes.js';
 import type { Batch } from './batch.js';
 
 /**
@@ -17,6 +18,11 @@ export interface Engine {
    * may be shorter.
    */
   findZeroBlocks(bytes: Buffer, blockBytes: number): Promise<Uint8Array>;
+  /**
+   * The bytes of a pipe or socket, a large part of a buffer at a time, past Node's streams. What
+   * was read from it in another way before is lost. Where it is missing, a stream has to do.
+   */
+  readInput?(fd: number, description: string): ByteSource;
   /**
    * Opens a block device or a regular file with O_DIRECT (buffered where a file system has no
    * O_DIRECT). Never creates, never truncates.
@@ -56,7 +62,11 @@ export interface BlockFile {
    * @throws LvmsyncError WRITE_FAILED with errno, path and offset; PAST_END (nothing is written)
    */
   write(batch: Batch): Promise<void>;
-  /** Makes all completed writes durable (fsync). @throws LvmsyncError FLUSH_FAILED */
+  /**
+   * Makes all completed writes durable (fsync).
+   *
+   * @throws LvmsyncError FLUSH_FAILED; WRITE_FAILED when what is written has become smaller
+   */
   flush(): Promise<void>;
   /** Waits for what is in flight, then closes. Later calls do nothing. */
   close(): Promise<void>;

@@ -27,9 +27,9 @@ export function loadEngine(choice: EngineChoice, io: IoChoice = ioOfEnvironment(
   } catch (cause) {
     const reason = firstLine(cause);
     if (choice === 'auto') {
-      return { engine: createJsEngine(), note: `the native engine does not load: ${reason}` };
+      return { engine: createJsEngine(), note: `the native engine is not available: ${reason}` };
     }
-    throw new LvmsyncError('ENGINE_UNAVAILABLE', `the native engine does not load: ${reason}`, {
+    throw new LvmsyncError('ENGINE_UNAVAILABLE', `the native engine is not available: ${reason}`, {
       cause,
       hint: 'build it with `npm run build:native`, or use --engine js',
     });

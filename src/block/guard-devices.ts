@@ -139,7 +139,7 @@ async function idsIn(directory: string, marker = 'dev'): Promise<string[]> {
 }
 
 /** A sysfs attribute without its newline; undefined when it is not there, or empty. */
-async function readAttribute(path: string): Promise<string | undefined> {
+export async function readAttribute(path: string): Promise<string | undefined> {
   const text = await readFile(path, 'utf8').catch(() => '');
   return text.replace(/\n$/, '') || undefined;
 }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { markAsUntransferable } from 'node:worker_threads';
+import { LvmsyncError } from '../errors.js';
 import type { Batch } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
@@ -23,6 +24,8 @@ interface Addon {
   write: StartBatch;
   flush(handle: number, done: (errno: number) => void): void;
   close(handle: number, done: (errno: number) => void): void;
+  enlargePipe(fd: number): void;
+  readInput(fd: number, buffer: Buffer, done: (bytesOrNegativeErrno: number) => void): void;
   /** These two answer at once, and then do not call `done`, where another thread is no help. */
   crc32c(bytes: Buffer, seed: number, done: (crc: number) => void): number | undefined;
   findZeroBlocks(
@@ -80,7 +83,26 @@ export function createNativeEngine(io: IoChoice = 'auto'): Engine {
     findZeroBlocks: (bytes, blockBytes) =>
       answer((done) => addon.findZeroBlocks(bytes, blockBytes, done)),
     open: (path, options) => openNative(addon, path, options, uring),
+    readInput(fd, description) {
+      addon.enlargePipe(fd);
+      return { description, read: (into) => readInput(addon, fd, into, description) };
+    },
   };
+}
+
+async function readInput(
+  addon: Addon,
+  fd: number,
+  into: Buffer,
+  description: string,
+): Promise<number> {
+  const result = await new Promise<number>((resolve) => addon.readInput(fd, into, resolve));
+  if (result >= 0) return result;
+  const errno = errnoName(-result);
+  throw new LvmsyncError('READ_FAILED', `cannot read ${description}: ${errno}`, {
+    errno,
+    hint: 'what was to write to it has failed: see its own message',
+  });
 }
 
 function answer<T>(start: (done: (value: T) => void) => T | undefined): Promise<T> {

@@ -1,8 +1,9 @@
 import { isatty } from 'node:tty';
 import {
-  type ApplyOptions,
   applyStream,
   type ByteSource,
+  type Engine,
+  LvmsyncError,
   loadEngine,
   openFileSource,
   standardOutput,
@@ -23,13 +24,16 @@ export async function runApply(job: Job): Promise<void> {
   const { engine, note } = loadEngine(options.engine);
   reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
   const file = options.server ? '-' : (options.apply ?? '-');
-  const input = await openInput(file);
+  const input = await openInput(file, engine, job.signal);
   try {
     const report = await applyStream({
       input,
       targetPath,
       engine,
       snapbackPath: options.snapback,
+      snapbackFormat: options.snapbackFormat,
+      transactional: options.transactional,
+      stateDirectory: options.stateDir,
       force: options.force,
       onWarning: reporter.warn,
       onRefusalSent: reporter.hushFailure,
@@ -46,16 +50,44 @@ export async function runApply(job: Job): Promise<void> {
   }
 }
 
-async function openInput(
-  path: string,
-): Promise<ApplyOptions['input'] & { close?(): Promise<void> }> {
-  if (path !== '-') return openFileSource(path);
-  return standardInput();
+interface Input extends ByteSource {
+  rewind?(): void;
+  readonly path?: string;
+  close?(): Promise<void>;
 }
 
-function standardInput(): ByteSource {
+async function openInput(path: string, engine: Engine, signal: AbortSignal): Promise<Input> {
+  if (path !== '-') {
+    const file = await openFileSource(path);
+    return { ...file, ...untilAborted(file, signal) };
+  }
   if (isatty(STDIN_FD)) {
     throw usageError('standard input is a terminal, not a stream', 'pipe a stream into it');
   }
-  return streamSource(process.stdin, 'standard input');
+  const name = 'standard input';
+  const input = engine.readInput?.(STDIN_FD, name) ?? streamSource(process.stdin, name);
+  return untilAborted(input, signal);
+}
+
+/** The source, until the signal: also a read that is waiting fails then. */
+function untilAborted(source: ByteSource, signal: AbortSignal): ByteSource {
+  return {
+    description: source.description,
+    read: (into) =>
+      new Promise((resolve, reject) => {
+        const abort = () => reject(interrupted());
+        if (signal.aborted) return abort();
+        signal.addEventListener('abort', abort, { once: true });
+        source
+          .read(into)
+          .then(resolve, reject)
+          .finally(() => signal.removeEventListener('abort', abort));
+      }),
+  };
+}
+
+function interrupted(): LvmsyncError {
+  return new LvmsyncError('INTERRUPTED', 'interrupted before all changes were applied', {
+    hint: 'the target is incomplete until the same command has been run again to its end',
+  });
 }

@@ -1,9 +1,9 @@
 import { CommanderError } from 'commander';
 import { EXIT, LvmsyncError } from '../index.js';
 import { runApply } from './apply.js';
-import type { CliOptions } from './options.js';
-import { createProgram } from './program.js';
+import { type Chosen, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
+import { runRollback } from './rollback.js';
 import { runServe } from './serve.js';
 import { runSync } from './sync.js';
 
@@ -15,22 +15,23 @@ import { runSync } from './sync.js';
  */
 export async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === 'serve') return runServe(argv.slice(1));
-  const program = createProgram().exitOverride();
+  let chosen: Chosen;
   try {
-    program.parse(argv, { from: 'user' });
+    chosen = parseCommandLine(argv);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
     throw error;
   }
-  const options = program.opts<CliOptions>();
+  const { command, options } = chosen;
   const reporter = createReporter(options);
   const interruption = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => interruption.abort());
   }
   try {
-    const [source, destination] = program.args;
-    const run = options.apply !== undefined || options.server ? runApply : runSync;
+    const [source, destination] = chosen.words;
+    const isReceiver = options.apply !== undefined || options.server;
+    const run = command === 'rollback' ? runRollback : isReceiver ? runApply : runSync;
     await run({ source, destination, options, reporter, signal: interruption.signal });
     return EXIT.success;
   } catch (error) {

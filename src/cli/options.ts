@@ -6,6 +6,9 @@ export interface CliOptions {
   debug?: true;
   quiet?: true;
   snapback?: string;
+  snapbackFormat?: 3 | 4;
+  transactional?: true;
+  stateDir?: string;
   apply?: string;
   server?: true;
   stdout?: true;
@@ -18,6 +21,7 @@ export interface CliOptions {
   protocol: 3 | 4 | 'auto';
   /** In seconds. */
   timeout: number;
+  retries: number;
   compress?: true;
   verifyBase: 'sample' | 'full' | false;
   force?: true;

@@ -1,18 +1,96 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
-/** The command line as commander sees it; nothing is run here. */
-export function createProgram(): Command {
+/** Which command a command line is for. */
+export interface Chosen {
+  command: 'classic' | 'rollback';
+  words: (string | undefined)[];
+  options: CliOptions;
+}
+
+/**
+ * Reads a command line; help and the version are printed.
+ *
+ * @throws CommanderError
+ */
+export function parseCommandLine(argv: readonly string[]): Chosen {
+  let chosen: Chosen | undefined;
+  const program = classicProgram().exitOverride();
+  program.action((source: string | undefined, destination: string | undefined) => {
+    const options = program.opts<CliOptions>();
+    chosen = { command: 'classic', words: [source, destination], options };
+  });
+  const rollback = rollbackCommand().exitOverride();
+  rollback.action((snapback: string, target: string) => {
+    const options = { ...program.opts<CliOptions>(), ...rollback.opts<Partial<CliOptions>>() };
+    chosen = { command: 'rollback', words: [snapback, target], options };
+  });
+  program.addCommand(rollback);
+  program.parse(argv, { from: 'user' });
+  if (chosen === undefined) throw new InvalidArgumentError('no command');
+  return chosen;
+}
+
+function rollbackCommand(): Command {
+  return new Command('rollback')
+    .description(
+      'Put back what a run has overwritten, from its snapback. May be interrupted and run again.',
+    )
+    .argument('<snapback>', 'the file that --snapback named')
+    .argument('<target>', 'what that run wrote to')
+    .addOption(verbose())
+    .addOption(debug())
+    .addOption(quiet())
+    .addOption(engine())
+    .addOption(stateDir())
+    .addOption(force())
+    .configureOutput(ERROR_OUTPUT);
+}
+
+const ERROR_OUTPUT = {
+  outputError: (text: string, write: (text: string) => void) =>
+    write(text.replace(/^error: /, 'FATAL ERROR: ')),
+};
+
+const verbose = () => new Option('-v, --verbose', 'say what is done');
+const debug = () => new Option('-d, --debug', 'say it in detail');
+const quiet = () => new Option('-q, --quiet', 'print errors only').conflicts(['verbose', 'debug']);
+const engine = () =>
+  new Option('--engine <engine>', 'what does the block I/O').choices(['auto', 'native', 'js']);
+const stateDir = () =>
+  new Option(
+    '--state-dir <directory>',
+    'where a receiver on this machine keeps what must outlive it',
+  );
+const force = () => new Option('--force', 'override the refusals that can be overridden');
+
+function classicProgram(): Command {
   return new Command('lvmsync')
     .description("Send the changed blocks of an LVM snapshot onto another machine's block device.")
     .argument('[source]', 'the snapshot (or, with --apply, the target)')
     .argument('[destination]', 'where the changes go: [[user@]host:]device')
-    .addOption(new Option('-v, --verbose', 'say what is done'))
-    .addOption(new Option('-d, --debug', 'say it in detail'))
-    .addOption(new Option('-q, --quiet', 'print errors only').conflicts(['verbose', 'debug']))
+    .addOption(verbose())
+    .addOption(debug())
+    .addOption(quiet())
     .addOption(
       new Option('-b, --snapback <file>', 'save what is overwritten, on the receiving side'),
     )
+    .addOption(
+      new Option(
+        '--snapback-format <format>',
+        '4 for rollback, 3 for what an original lvmsync can apply (default: 4)',
+      )
+        .choices(['3', '4'])
+        .argParser(parseFormat),
+    )
+    .addOption(
+      new Option(
+        '--transactional',
+        'write nothing before everything has come: the target becomes new, or stays as it is',
+      ).conflicts('stdout'),
+    )
+    .addOption(stateDir())
     .addOption(
       new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
     )
@@ -40,11 +118,7 @@ export function createProgram(): Command {
     .addOption(
       new Option('--ssh-config <file>', 'read this instead of the usual ssh configuration'),
     )
-    .addOption(
-      new Option('--engine <engine>', 'what does the block I/O')
-        .choices(['auto', 'native', 'js'])
-        .default('auto'),
-    )
+    .addOption(engine().default('auto'))
     .addOption(
       new Option('--protocol <protocol>', 'what to speak: 3 is the classic one')
         .choices(['3', '4', 'auto'])
@@ -56,6 +130,11 @@ export function createProgram(): Command {
         .argParser(parseSeconds)
         .default(60),
     )
+    .addOption(
+      new Option('--retries <times>', 'connect again so often when a connection breaks')
+        .argParser(parseTimes)
+        .default(5),
+    )
     .addOption(new Option('--compress', 'compress the data where both ends can (zstd)'))
     .addOption(
       new Option(
@@ -66,16 +145,20 @@ export function createProgram(): Command {
         .default('sample'),
     )
     .addOption(new Option('--no-verify-base', 'write without that check'))
-    .addOption(new Option('--force', 'override the refusals that can be overridden'))
+    .addOption(force())
+    .enablePositionalOptions()
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      '\nA volume that is named like a command is given with its group or a path: vg/rollback, ./rollback.',
+    )
     .version(packageVersion(), '-V, --version')
     .addHelpText(
       'after',
       '\nlvmsync serve: a receiver for a forced command in authorized_keys; see lvmsync serve --help',
     )
     .showSuggestionAfterError()
-    .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'FATAL ERROR: ')),
-    });
+    .configureOutput(ERROR_OUTPUT);
 }
 
 function parseProtocol(text: string): 3 | 4 | 'auto' {
@@ -84,8 +167,18 @@ function parseProtocol(text: string): 3 | 4 | 'auto' {
   throw new InvalidArgumentError('Allowed choices are 3, 4, auto.');
 }
 
+function parseFormat(text: string): 3 | 4 {
+  if (text === '3' || text === '4') return text === '3' ? 3 : 4;
+  throw new InvalidArgumentError('Allowed choices are 3, 4.');
+}
+
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (/^\d+(\.\d+)?$/.test(text) && seconds <= 86_400) return seconds;
   throw new InvalidArgumentError('It is a number of seconds, a day at the most.');
+}
+
+function parseTimes(text: string): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is a whole number, 9999 at the most.');
 }

@@ -5,8 +5,11 @@ import {
   type Channel,
   deliver,
   type Engine,
+  type Lock,
+  LvmsyncError,
   loadEngine,
   localChannel,
+  lockSnapshot,
   openSnapshotSource,
   openStoreSource,
   type Protocol,
@@ -33,7 +36,9 @@ export async function runSync(job: Job): Promise<void> {
   reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
   const startedAt = performance.now();
   const source = await openSource(job, words.source, engine);
+  let lock: Lock | undefined;
   try {
+    lock = await lockSnapshot(source);
     reporter.note(
       `${source.description}: ${source.exceptionCount} changed chunks of ${source.chunkBytes} bytes, in ${source.extents.extentCount} extents, ${source.extents.totalBytes} bytes`,
     );
@@ -49,6 +54,7 @@ export async function runSync(job: Job): Promise<void> {
     }
   } finally {
     await source.close();
+    await lock?.release();
   }
 }
 
@@ -64,6 +70,9 @@ function positionals({ source, destination, options }: Job): Words {
   const snapshot = options.cowDevice === undefined ? words.shift() : undefined;
   if (options.cowDevice !== undefined && options.dataSource === undefined) {
     throw usageError('--cow-device needs --data-source: the origin to read the data from');
+  }
+  if (options.transactional && options.protocol === 3) {
+    throw usageError('--transactional needs PROTO[4]', 'leave --protocol 3 away');
   }
   if (options.cowDevice === undefined && snapshot === undefined) {
     throw usageError('no snapshot given', 'try: lvmsync SNAPSHOT [[user@]host:]TARGET');
@@ -82,7 +91,8 @@ function positionals({ source, destination, options }: Job): Words {
 function openSource(job: Job, name: string | undefined, engine: Engine): Promise<ChangeSource> {
   const { cowDevice, dataSource, force } = job.options;
   if (name !== undefined) {
-    return openSnapshotSource({ name, dataPath: dataSource, force, engine });
+    const { warn: onWarning } = job.reporter;
+    return openSnapshotSource({ name, dataPath: dataSource, force, engine, onWarning });
   }
   return openStoreSource({ storePath: cowDevice ?? '', dataPath: dataSource ?? '', engine });
 }
@@ -118,21 +128,29 @@ async function toDestination(
 ): Promise<SendReport> {
   const { options, reporter, signal } = job;
   const place = parseDestination(destination);
-  const transport = place.kind === 'local' ? undefined : openTransport(job, place.user, place.host);
+  let transport: Transport | undefined;
+
+  async function open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel> {
+    if (place.kind === 'local') {
+      return openLocalChannel(job, source, engine, place.path, protocol);
+    }
+    await transport?.close();
+    transport = openTransport(job, place.user, place.host);
+    return openRemoteChannel(job, transport, place.path, protocol, onStderr);
+  }
+
   try {
     return await deliver({
       source,
       engine,
-      open: (protocol, onStderr) =>
-        transport === undefined
-          ? openLocalChannel(job, source, engine, place.path, protocol)
-          : openRemoteChannel(job, transport, place.path, protocol, onStderr),
+      open,
       protocol: options.protocol,
       command: options.remoteCommand ?? 'lvmsync',
       version: packageVersion(),
       base: options.verifyBase === false ? 'none' : options.verifyBase,
       timeoutMs: options.timeout * 1000,
       compress: options.compress,
+      retries: place.kind === 'local' ? 0 : options.retries,
       signal,
       onStderr: reporter.relay,
       onNote: reporter.note,
@@ -173,6 +191,9 @@ async function openLocalChannel(
       engine,
       ...(protocol === 4 && { answers, version: packageVersion() }),
       snapbackPath: options.snapback,
+      snapbackFormat: options.snapbackFormat,
+      transactional: options.transactional,
+      stateDirectory: options.stateDir,
       force: options.force,
       needBytes: source.volumeBytes,
       sourcePaths: source.paths,
@@ -183,18 +204,32 @@ async function openLocalChannel(
 
 /** The command line that an original receiver takes too; ours alone is given what is more. */
 function openRemoteChannel(
-  { options }: Job,
+  { options, reporter }: Job,
   transport: Transport,
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
 ): Promise<Channel> {
+  if (options.transactional && protocol === 3) {
+    throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
+      hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
+    });
+  }
   const argv = ['lvmsync', '--apply', '-'];
   if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
+  if (options.snapbackFormat !== undefined && protocol === 3) {
+    reporter.warn('with PROTO[3] the receiver chooses the format of the snapback itself');
+  }
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
-  if (protocol === 4) argv.push('--protocol', '4', '--timeout', String(options.timeout));
+  if (protocol === 4) {
+    argv.push('--protocol', '4', '--timeout', String(options.timeout));
+    if (options.snapbackFormat !== undefined) {
+      argv.push('--snapback-format', String(options.snapbackFormat));
+    }
+    if (options.transactional) argv.push('--transactional');
+  }
   argv.push(path);
   return transport.open(argv, onStderr);
 }

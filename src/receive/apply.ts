@@ -1,7 +1,7 @@
+import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { nullTarget } from '../block/null-target.js';
-import { assertTargetUsable, inspectTarget } from '../block/target.js';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
@@ -10,35 +10,32 @@ import { isRefusalOfPeer } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
+import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { applySpool } from './pending-spool.js';
+import { noProgressFile, type ProgressFile, progressFile } from './progress.js';
 import { readHandshake } from './read-handshake.js';
 import { type ReceiveReport, receive } from './receive.js';
 import { createSnapback, type Snapback } from './snapback.js';
-import { receiverHello, receiveTransfer, sendRefusal } from './transfer.js';
+import { createSpool, type Spool } from './spool.js';
+import { receiverHello, receiveTransfer, sendRefusal, type TransferOptions } from './transfer.js';
+import { createUndoLog } from './undo-log.js';
+import { readUndoLog } from './undo-log-reader.js';
 
-export interface ApplyOptions {
+export interface ApplyOptions extends OpenTargetOptions {
   /** The stream. One with `rewind` is read and checked whole before the target is touched. */
-  input: ByteSource & { rewind?(): void };
-  /** A block device or an existing regular file. */
-  targetPath: string;
-  engine: Engine;
+  input: ByteSource & { rewind?(): void; readonly path?: string };
   /** Where a sender that speaks PROTO[4] listens for the answers. */
   answers?: Writable | undefined;
-  /** Of this program, for the hello. */
-  version?: string | undefined;
   /** How long a sender that speaks PROTO[4] may be silent, in milliseconds; 0 for ever. */
   timeoutMs?: number | undefined;
   /** Where to save what is overwritten. */
   snapbackPath?: string | undefined;
-  /** Override the refusals that can be overridden. */
-  force?: boolean | undefined;
-  /** What the target must hold at least, where it is known beforehand. */
-  needBytes?: number | undefined;
-  /** Devices that the target must not be. */
-  sourcePaths?: readonly string[] | undefined;
+  /** 4 (the default): an undo log; 3: what an original lvmsync can apply. */
+  snapbackFormat?: 3 | 4 | undefined;
+  /** Write nothing to the target before the whole stream has come and been found right. */
+  transactional?: boolean | undefined;
   /** Called when the sender knows of a failure, and will show it. */
   onRefusalSent?: (() => void) | undefined;
-  /** Told what `force` has overridden, a line each. */
-  onWarning?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -53,7 +50,8 @@ export async function applyStream(options: ApplyOptions): Promise<ReceiveReport>
   const stopKeepingAlive = answers && keepAlive(answers, options.timeoutMs ?? 0);
   try {
     await answers?.write(Buffer.from(PROTO4_HANDSHAKE));
-    const target = await openTarget(options);
+    checkOptions(options);
+    const target = await openTargetForWriting(options);
     try {
       return await applyTo(target, answers, options);
     } finally {
@@ -68,6 +66,13 @@ export async function applyStream(options: ApplyOptions): Promise<ReceiveReport>
   }
 }
 
+function checkOptions({ transactional, snapbackPath, snapbackFormat }: ApplyOptions): void {
+  if (!transactional || snapbackPath === undefined || snapbackFormat !== 3) return;
+  throw new LvmsyncError('USAGE', '--transactional needs the snapback in format 4', {
+    hint: 'leave --snapback-format away: a snapback in format 3 cannot be gone on with',
+  });
+}
+
 /** Tells a sender that speaks PROTO[4] why it will not be served; false when it cannot be told. */
 export async function refuseSender(answers: Writable, error: unknown): Promise<boolean> {
   const writer = createStreamWriter(answers);
@@ -75,57 +80,135 @@ export async function refuseSender(answers: Writable, error: unknown): Promise<b
   return sendRefusal(writer, error);
 }
 
-async function openTarget(options: ApplyOptions): Promise<BlockFile> {
-  const { targetPath, engine, needBytes, sourcePaths, force = false } = options;
-  const inspected = await inspectTarget(targetPath, { needBytes, sourcePaths });
-  for (const overridden of assertTargetUsable(inspected, { force })) {
-    options.onWarning?.(`${overridden.message} (--force)`);
-  }
-  return engine.open(targetPath, { mode: 'write', exclusive: !force });
-}
-
 async function applyTo(
-  target: BlockFile,
+  target: OpenTarget,
   answers: StreamWriter | undefined,
   options: ApplyOptions,
 ): Promise<ReceiveReport> {
-  const { input, engine, snapbackPath, version = '' } = options;
+  const { input, engine, version = '' } = options;
   if (input.rewind !== undefined) {
-    await receiveAny(nullTarget(target), input, engine, undefined, undefined);
+    await assertWholeLog(input.path, engine, options.targetPath);
+    await check(nullTarget(target.file), input, engine);
     input.rewind();
   }
-  let snapback: Snapback | undefined;
-  if (snapbackPath !== undefined) snapback = await createSnapback(snapbackPath, target, engine);
+  const snapback = await openSnapback(target, options);
   try {
-    await answers?.write(encodeMessage(RECORD.hello, receiverHello(version, target)));
+    await answers?.write(encodeMessage(RECORD.hello, receiverHello(version, target.file)));
     const source = answers === undefined ? input : withTimeout(input, options.timeoutMs ?? 0);
-    return await receiveAny(target, source, engine, snapback, answers);
+    const report = await receiveAny(target, source, snapback, answers, options);
+    await snapback?.complete();
+    return report;
   } finally {
     await snapback?.close();
   }
 }
 
+/** Applied as a stream, a snapback has to have its end; `rollback` knows how to do without. */
+async function assertWholeLog(
+  path: string | undefined,
+  engine: Engine,
+  targetPath: string,
+): Promise<void> {
+  if (path === undefined) return;
+  // What cannot be read as a log fails as a stream, or is a good one.
+  const log = await readUndoLog(path, engine).catch(() => undefined);
+  if (log === undefined || log.ended) return;
+  throw new LvmsyncError('STREAM_TRUNCATED', `${path} is the snapback of an interrupted run`, {
+    path,
+    hint: `restore from it with: lvmsync rollback ${path} ${targetPath}`,
+  });
+}
+
+async function openSnapback(
+  target: OpenTarget,
+  { snapbackPath, snapbackFormat, engine, version = '', onWarning }: ApplyOptions,
+): Promise<Snapback | undefined> {
+  if (snapbackPath === undefined) return undefined;
+  const { file, id } = target;
+  if (snapbackFormat === 3) return createSnapback(snapbackPath, file, engine);
+  return createUndoLog({
+    path: snapbackPath,
+    target: file,
+    targetId: id,
+    engine,
+    version,
+    onWarning,
+  });
+}
+
+/** Reads the whole stream as if it were applied. */
+async function check(target: BlockFile, source: ByteSource, engine: Engine): Promise<void> {
+  const { protocol } = await readHandshake(source);
+  await (protocol === 3 ? receive : receiveTransfer)({ source, target, engine });
+}
+
 /** Whichever protocol the stream's label names. */
 async function receiveAny(
-  target: BlockFile,
+  target: OpenTarget,
   source: ByteSource,
-  engine: Engine,
   snapback: Snapback | undefined,
   answers: StreamWriter | undefined,
+  options: ApplyOptions,
 ): Promise<ReceiveReport> {
+  const { engine } = options;
   const { protocol } = await readHandshake(source);
   if (protocol === 3 && answers !== undefined) {
     throw new LvmsyncError('STREAM_UNKNOWN', 'the sender asked for PROTO[4] and speaks PROTO[3]', {
       hint: 'use the same version of lvmsync on both ends',
     });
   }
-  if (protocol === 3) return receive({ source, target, engine, ...(snapback && { snapback }) });
-  const { records, dataBytes } = await receiveTransfer({
-    source,
-    answers,
-    target,
-    engine,
-    snapback,
-  });
+  if (protocol === 3) {
+    if (options.transactional) throw needsProto4();
+    await target.state.forgetProgress();
+    return receive({ source, target: target.file, engine, ...(snapback && { snapback }) });
+  }
+  const transfer = { source, answers, target: target.file, engine, snapback };
+  const { records, dataBytes } = options.transactional
+    ? await receiveIntoSpool(target, transfer, options)
+    : await receiveTransfer({ ...transfer, progress: await openProgress(target, answers) });
   return { recordCount: records, writtenBytes: dataBytes };
+}
+
+async function receiveIntoSpool(
+  { file, id, state }: OpenTarget,
+  transfer: TransferOptions,
+  { engine, version = '', snapbackPath }: ApplyOptions,
+) {
+  await state.forgetProgress();
+  const spool: Spool = await createSpool({
+    target: file,
+    targetId: id,
+    engine,
+    version,
+    state,
+    snapbackPath: transfer.snapback && snapbackPath && resolve(snapbackPath),
+    applySpool: () => applySpool(state.spoolPath, file, engine, transfer.snapback),
+  });
+  try {
+    return await receiveTransfer({ ...transfer, applier: spool });
+  } finally {
+    await spool.discard();
+  }
+}
+
+/** A transfer from a file is not resumed, and a receiver without a place for it remembers none. */
+async function openProgress(
+  { state }: OpenTarget,
+  answers: StreamWriter | undefined,
+): Promise<ProgressFile> {
+  if (answers !== undefined) {
+    const prepared = await state.prepare().then(
+      () => true,
+      () => false,
+    );
+    if (prepared) return progressFile(state.progressPath);
+  }
+  await state.forgetProgress();
+  return noProgressFile;
+}
+
+function needsProto4(): LvmsyncError {
+  return new LvmsyncError('USAGE', '--transactional needs a PROTO[4] stream', {
+    hint: 'PROTO[3] has no end mark, so nobody can tell that a stream is complete: write it with --protocol 4',
+  });
 }

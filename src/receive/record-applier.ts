@@ -23,13 +23,20 @@ import { createWriteQueue } from './write-queue.js';
 export const PAYLOAD_POSITION = 4096;
 const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
 const BUFFER_COUNT = 8;
-const ZERO_BATCHES_IN_FLIGHT = 2;
+const PARTS_IN_FLIGHT = 2;
 
 export interface RecordApplier {
   /** Reads the body of a DATA, ZERO or DISCARD record and starts writing it. */
   apply(header: RecordHeader, reader: RecordReader): Promise<void>;
   /** Waits for all writes, and flushes. */
   finish(): Promise<void>;
+  /**
+   * Makes what has been applied so far durable, while more may be applied.
+   *
+   * @returns the offset below which nothing is missing any more, since the records of a stream
+   *   ascend in their first offset; undefined when these do not
+   */
+  checkpoint(): Promise<number | undefined>;
   /** Waits for all writes, whatever became of them. */
   settle(): Promise<void>;
   /** Of everything applied so far. */
@@ -51,11 +58,16 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   let records = 0;
   let dataBytes = 0;
   let zeroes: Buffer | undefined;
+  let lastOffset = 0; // of the record that came last
+  let ascending = true;
+  const underWay = new Set<Promise<void>>();
+  let failure: { error: unknown } | undefined;
 
   async function apply(header: RecordHeader, reader: RecordReader): Promise<void> {
     const buffer = await pool.acquire();
-    const writes: Promise<void>[] = [];
+    let work: Promise<void> | undefined;
     try {
+      if (failure !== undefined) throw failure.error;
       const { prologue, payload } = await reader.readBody(buffer, PAYLOAD_POSITION);
       const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
       const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, batch);
@@ -65,15 +77,11 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       digest.add(prologue);
       records++;
       dataBytes += totalBytes;
+      ascending &&= header.offset >= lastOffset;
+      lastOffset = header.offset;
       if (header.type === RECORD.discard) return;
-      await snapback?.protect(batch);
       if (header.type === RECORD.zero) {
-        for (const part of zeroBatches(batch)) {
-          const { finished } = await queue.start(part);
-          writes.push(finished);
-          // A table of 2 KiB can speak of a tebibyte: that many requests cannot wait at a time.
-          if (writes.length > ZERO_BATCHES_IN_FLIGHT) await writes.shift();
-        }
+        work = track(write(batch, zeroBatches(batch)));
         return;
       }
       if (header.encoding === ENCODING.zstd) {
@@ -81,10 +89,42 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
         decoded.copy(buffer, PAYLOAD_POSITION);
       }
       placePieces(batch);
-      writes.push((await queue.start(batch)).finished);
+      work = track(write(batch, [batch]));
     } finally {
-      void Promise.allSettled(writes).then(() => pool.release(buffer));
+      void Promise.allSettled([work]).then(() => pool.release(buffer));
     }
+  }
+
+  /** Saves what is there, then writes; meanwhile the next records are read. */
+  async function write(extents: Batch, parts: Iterable<Batch>): Promise<void> {
+    await snapback?.protect(extents);
+    const writes: Promise<void>[] = [];
+    for (const part of parts) {
+      const { finished } = await queue.start(part);
+      writes.push(finished);
+      // A table of 2 KiB can speak of a tebibyte: that many requests cannot wait at a time.
+      if (writes.length > PARTS_IN_FLIGHT) await writes.shift();
+    }
+    await Promise.all(writes);
+  }
+
+  /** Its failure comes out of the next call. */
+  function track(work: Promise<void>): Promise<void> {
+    const settled = work
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => underWay.delete(settled));
+    underWay.add(settled);
+    return settled;
+  }
+
+  async function drain(): Promise<void> {
+    await Promise.all(underWay);
+    await queue.drain().catch((error: unknown) => {
+      failure ??= { error };
+    });
+    if (failure !== undefined) throw failure.error;
   }
 
   /** The extents as pieces of the same buffer of zeroes, cut where they are longer than it. */
@@ -107,10 +147,18 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   return {
     apply,
     async finish() {
-      await queue.drain();
+      await drain();
       await target.flush();
     },
-    settle: () => queue.drain().catch(() => undefined),
+    async checkpoint() {
+      const durableOffset = ascending ? lastOffset : undefined;
+      await Promise.all(underWay);
+      await queue.catchUp();
+      if (failure !== undefined) throw failure.error;
+      await target.flush();
+      return durableOffset;
+    },
+    settle: () => drain().catch(() => undefined),
     totals: () => ({ records, dataBytes, digest: digest.hex() }),
   };
 }

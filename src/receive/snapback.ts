@@ -20,8 +20,13 @@ const RECORD_ROOM = BLOCK_BYTES + PROTO3_HEADER_BYTES;
 
 export interface Snapback {
   readonly path: string;
-  /** Saves, durably, what the pieces of the batch are about to overwrite. */
+  /**
+   * Saves, durably, what the pieces of the batch are about to overwrite. May be called again
+   * before it has resolved.
+   */
   protect(batch: Batch): Promise<void>;
+  /** Marks it as that of a run that came to its end; to be called once the target is flushed. */
+  complete(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -96,12 +101,32 @@ export async function createSnapback(
     if (fileBytes > sizeBefore) await file.datasync();
   }
 
+  let last: Promise<void> = Promise.resolve();
+  let failure: { error: unknown } | undefined;
+
+  /** One batch at a time; a snapback that has failed once is never relied upon again. */
+  async function protectNext(overwritten: Batch): Promise<void> {
+    if (failure !== undefined) throw failure.error;
+    try {
+      await guard(path, () => protect(overwritten));
+    } catch (error) {
+      failure = { error };
+      throw error;
+    }
+  }
+
   await guard(path, () => append(Buffer.from(PROTO3_HANDSHAKE)));
   return {
     path,
-    protect: (overwritten) => guard(path, () => protect(overwritten)),
+    protect(overwritten) {
+      const protecting = last.then(() => protectNext(overwritten));
+      last = protecting.catch(() => undefined);
+      return protecting;
+    },
+    complete: async () => {}, // PROTO[3] has no such mark
     close: () =>
       guard(path, async () => {
+        await last;
         await file.sync();
         await file.close();
       }),

@@ -4,6 +4,7 @@ import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import {
+  type Accept,
   parseRefusal,
   parseSenderHello,
   parseTotals,
@@ -17,6 +18,8 @@ import { zstdAvailable } from '../stream/zstd.js';
 import { createRecordReader, type RecordReader, truncated } from '../transport/record-reader.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 import { createChecker } from './checker.js';
+import { type Checkpoints, createCheckpoints } from './checkpoints.js';
+import { noProgressFile, type ProgressFile, transferName } from './progress.js';
 import { createRecordApplier, type RecordApplier } from './record-applier.js';
 import type { Snapback } from './snapback.js';
 
@@ -28,6 +31,10 @@ export interface TransferOptions {
   target: BlockFile;
   engine: Engine;
   snapback?: Snapback | undefined;
+  /** Where an interrupted transfer to this target is remembered. */
+  progress?: ProgressFile | undefined;
+  /** What takes the records, where that is not the target itself. */
+  applier?: RecordApplier | undefined;
 }
 
 /** What is said of the receiving end before anything has come from the sender. */
@@ -47,23 +54,46 @@ export function receiverHello(version: string, target: BlockFile): ReceiverHello
  *   throw; the sender is told
  */
 export async function receiveTransfer(options: TransferOptions): Promise<Totals> {
-  const { source, answers, target, engine, snapback } = options;
+  const { source, answers, target, engine, snapback, progress = noProgressFile } = options;
   const reader = createRecordReader(source, engine);
-  const applier = createRecordApplier({ target, engine, snapback });
+  const { applier = createRecordApplier({ target, engine, snapback }) } = options;
+  const hello = await readHello(reader);
+  checkSize(hello, target);
+  const accept = await resumption(hello, progress);
+  await answers?.write(encodeMessage(RECORD.accept, accept));
+  const checkpoints = createCheckpoints(applier, async (durableOffset) => {
+    await progress.save({ transfer: transferName(hello), run: hello.run, durableOffset });
+    await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
+  });
   try {
-    checkSize(await readHello(reader), target);
-    await answers?.write(encodeMessage(RECORD.accept, {}));
-    const sent = await applyRecords(reader, applier, options);
+    const sent = await applyRecords(reader, applier, checkpoints, options);
     if (answers === undefined) await expectEnd(reader);
     const totals = applier.totals();
     if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
     await applier.finish();
+    await progress.clear();
     await answers?.write(encodeMessage(RECORD.receipt, { ...totals, flushed: true }));
     await answers?.finish();
     return totals;
+  } catch (error) {
+    if (applier.totals().records > 0) await checkpoints.last();
+    throw error;
   } finally {
     await applier.settle();
   }
+}
+
+/** Whether this transfer continues the last one; what is remembered of any other is dropped. */
+async function resumption(hello: SenderHello, progress: ProgressFile): Promise<Accept> {
+  const saved = await progress.load();
+  if (saved === undefined) return {};
+  if (saved.transfer === transferName(hello)) {
+    return { resume: saved.durableOffset, resumeRun: saved.run };
+  }
+  await progress.clear();
+  return {
+    startsOver: 'the interrupted transfer was of another source or another list of changes',
+  };
 }
 
 /** Tells the sender why nothing more will come; false when that cannot be told any more. */
@@ -109,6 +139,7 @@ function checkSize({ source }: SenderHello, target: BlockFile): void {
 async function applyRecords(
   reader: RecordReader,
   applier: RecordApplier,
+  checkpoints: Checkpoints,
   { answers, target, engine }: TransferOptions,
 ): Promise<Totals> {
   const checker = createChecker(target, engine);
@@ -121,6 +152,7 @@ async function applyRecords(
       case RECORD.zero:
       case RECORD.discard:
         await applier.apply(header, reader);
+        await checkpoints.note();
         break;
       case RECORD.check: {
         const answer = await checker.check(header, reader);
@@ -128,6 +160,7 @@ async function applyRecords(
         break;
       }
       case RECORD.alive:
+      case RECORD.durable: // a mark of a snapback
         await readMessage(reader);
         break;
       case RECORD.end:

@@ -15,6 +15,8 @@ export interface WriteQueue {
   start(batch: Batch): Promise<{ finished: Promise<void> }>;
   /** Waits for everything in flight. @throws what the first failed write failed with */
   drain(): Promise<void>;
+  /** Waits for what is in flight now, while more may be started. @throws as `drain` */
+  catchUp(): Promise<void>;
 }
 
 export interface WriteQueueOptions {
@@ -69,7 +71,12 @@ export function createWriteQueue(
     return track(order === 'overlapping' ? writeOneByOne(batch) : target.write(batch));
   }
 
-  return { start, drain };
+  async function catchUp(): Promise<void> {
+    await Promise.allSettled([...inFlight]);
+    if (failure !== undefined) throw failure.error;
+  }
+
+  return { start, drain, catchUp };
 }
 
 function endOf(batch: Batch, index: number): number {

@@ -3,24 +3,16 @@
  * exception store has the old data of every changed chunk: a chunk of the target must hold that,
  * or what the transfer will write there anyway (an earlier run may have got that far).
  */
-import { addPiece, type Batch, createBatch } from '../block/batch.js';
+import { addPiece, createBatch } from '../block/batch.js';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { offsetsOutside } from '../extents/outside.js';
 import type { ExceptionPair } from '../lvm/exception-pairs.js';
-import { contentHash } from '../stream/content-hash.js';
-import {
-  fitsTable,
-  MAX_PAYLOAD_BYTES,
-  MAX_RECORD_EXTENTS,
-  RECORD,
-  readTable,
-  TABLE_ENTRY_BYTES,
-} from '../stream/proto4.js';
-import { encodeTableRecord } from '../stream/table-record.js';
+import { fitsTable, MAX_PAYLOAD_BYTES, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 import type { ChangeSource } from './change-source.js';
-import type { Answer, Inbox } from './inbox.js';
+import { type CheckGroup, compareGroups, hashOfPiece } from './compare.js';
+import type { Inbox } from './inbox.js';
 
 /** `sample`: some changed and some unchanged chunks; `full`: every changed chunk too. */
 export type BaseCheck = 'sample' | 'full' | 'none';
@@ -38,63 +30,63 @@ export interface BaseCheckOptions {
 const SAMPLE_AREAS = 16;
 const SAMPLE_CHUNKS_PER_AREA = 8;
 const SAMPLE_UNCHANGED_CHUNKS = 64;
-/** CHECK records that may be unanswered at a time. */
-const CHECKS_IN_FLIGHT = 8;
 /** How many differing ranges a message lists. */
 const LISTED_RANGES = 5;
+/**
+ * Of a sample, this part of the changed chunks may differ. A chunk that was written on the
+ * snapshot as well has the snapshot's data in the store, not the base's; and all of the changed
+ * chunks are going to be overwritten anyway. Another volume differs in nearly all of them.
+ */
+const TOLERATED_PART = 1 / 4;
 
 /**
  * @throws LvmsyncError BASE_MISMATCH listing the first ranges that differ, and what reading and
  *   the conversation fail with
  */
 export async function checkBase(options: BaseCheckOptions): Promise<void> {
-  const { source, base, writer, inbox, onNote } = options;
+  const { base, onNote } = options;
   if (base === 'none') return;
-  const unanswered: Promise<Answer>[] = [];
-  const differing: string[] = [];
+  const changed = await compare(changedGroups(options), options);
+  const unchanged = await compare(unchangedGroups(options), options);
+  const tolerated = base === 'sample' ? changed.comparedCount * TOLERATED_PART : 0;
+  if (unchanged.differingCount > 0) throw mismatch(unchanged, 'unchanged');
+  if (changed.differingCount > tolerated) throw mismatch(changed, 'changed');
+  const differing = changed.differingCount > 0 ? `, ${changed.differingCount} of them differ` : '';
+  onNote?.(
+    `base: the target holds what it should in ${unchanged.comparedCount} unchanged and ${changed.comparedCount} changed chunks (${base}${differing})`,
+  );
+}
+
+interface Comparison {
+  comparedCount: number;
+  differingCount: number;
+  /** The first of those that differ, as offset+bytes. */
+  listed: string[];
+}
+
+async function compare(
+  groups: AsyncIterable<CheckGroup>,
+  { source, writer, inbox }: BaseCheckOptions,
+): Promise<Comparison> {
+  const listed: string[] = [];
   let differingCount = 0;
-  let checkedCount = 0;
-
-  async function takeAnswer(): Promise<void> {
-    const answer = await unanswered.shift();
-    if (answer === undefined) return;
-    const table = createBatch(Buffer.alloc(0), MAX_RECORD_EXTENTS);
-    const { prologue, header } = answer;
-    const position = prologue.length - header.extentCount * TABLE_ENTRY_BYTES;
-    readTable(prologue, position, header, source.volumeBytes, table);
-    differingCount += table.count;
-    for (let i = 0; i < table.count && differing.length < LISTED_RANGES; i++) {
-      differing.push(`${table.offsets[i]}+${table.lengths[i]}`);
-    }
-  }
-
-  for await (const { extents, hashes } of chunkGroups(options)) {
-    checkedCount += extents.count;
-    unanswered.push(inbox.expect(RECORD.checked));
-    await writer.write(encodeTableRecord(RECORD.check, extents, Buffer.concat(hashes)));
-    if (unanswered.length === CHECKS_IN_FLIGHT) await takeAnswer();
-  }
-  while (unanswered.length > 0) await takeAnswer();
-  if (differingCount > 0) throw mismatch(differingCount, checkedCount, differing);
-  onNote?.(`base: ${checkedCount} chunks of the target compared (${base}), all as expected`);
-}
-
-/** Chunks to ask about in one record: for each the hashes that will do. */
-interface ChunkGroup {
-  extents: Batch;
-  hashes: Buffer[];
-}
-
-async function* chunkGroups(options: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
-  yield* changedGroups(options);
-  yield* unchangedGroups(options);
+  const comparedCount = await compareGroups(groups, {
+    writer,
+    inbox,
+    limitBytes: source.volumeBytes,
+    onDifference(offset, length) {
+      differingCount++;
+      if (listed.length < LISTED_RANGES) listed.push(`${offset}+${length}`);
+    },
+  });
+  return { comparedCount, differingCount, listed };
 }
 
 async function* changedGroups({
   source,
   engine,
   base,
-}: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+}: BaseCheckOptions): AsyncGenerator<CheckGroup> {
   const { chunkBytes, volumeBytes } = source;
   const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
   const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
@@ -113,13 +105,16 @@ async function* changedGroups({
         addPiece(before, storeOffset, length, index * comparedBytes);
       }
       await Promise.all([source.data.read(now), source.store.read(before)]);
-      const hashes = group.flatMap((_, index) => [hashAt(before, index), hashAt(now, index)]);
+      const hashes = group.flatMap((_, index) => [
+        hashOfPiece(before, index),
+        hashOfPiece(now, index),
+      ]);
       yield { extents: now, hashes };
     }
   }
 }
 
-async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGenerator<ChunkGroup> {
+async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGenerator<CheckGroup> {
   const { chunkBytes, volumeBytes, extents } = source;
   const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
   const chunkCount = Math.ceil(volumeBytes / chunkBytes);
@@ -140,13 +135,8 @@ async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGene
       addPiece(now, originOffset, length, index * comparedBytes);
     }
     await source.data.read(now);
-    yield { extents: now, hashes: group.map((_, index) => hashAt(now, index)) };
+    yield { extents: now, hashes: group.map((_, index) => hashOfPiece(now, index)) };
   }
-}
-
-function hashAt(batch: Batch, index: number): Buffer {
-  const position = batch.positions[index]!;
-  return contentHash(batch.buffer.subarray(position, position + batch.lengths[index]!));
 }
 
 /** Ascending chunks, cut into what fits in a record. */
@@ -173,12 +163,17 @@ function pick(pairs: ExceptionPair[], count: number): ExceptionPair[] {
   return Array.from({ length: count }, (_, i) => pairs[Math.floor((i + Math.random()) * step)]!);
 }
 
-function mismatch(count: number, checked: number, listed: string[]): LvmsyncError {
+function mismatch(
+  { comparedCount, differingCount, listed }: Comparison,
+  which: 'changed' | 'unchanged',
+): LvmsyncError {
+  const hint =
+    which === 'unchanged'
+      ? 'it is another volume, or was changed since the copy: copy the whole volume again'
+      : 'it is another volume, or was changed since the copy (copy the whole volume again), or the snapshot itself was written to (--no-verify-base)';
   return new LvmsyncError(
     'BASE_MISMATCH',
-    `the target does not hold what the changes were made to: ${count} of ${checked} chunks compared differ, first at ${listed.join(', ')} (offset+bytes)`,
-    {
-      hint: 'it is another volume, or was changed since the copy: copy the whole volume again; --no-verify-base if you know better',
-    },
+    `the target does not hold what the changes were made to: of ${comparedCount} ${which} chunks compared ${differingCount} differ, first at ${listed.join(', ')} (offset+bytes)`,
+    { hint },
   );
 }

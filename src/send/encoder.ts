@@ -12,6 +12,8 @@ export interface Sealed {
   recordCount: number;
   /** Sum of the lengths of the records' extents. */
   dataBytes: number;
+  /** The end of the last extent. */
+  endOffset: number;
 }
 
 /** Turns extents into records of one protocol, a buffer at a time. */

@@ -56,13 +56,22 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
       const { prologue, payload } = await reader.readBody(body, MAX_PROLOGUE_BYTES);
       if (header.type === RECORD.alive || header.type === RECORD.durable) continue;
       if (header.type === RECORD.refuse) throw parseRefusal(payload, peer);
+      if (header.type === RECORD.receipt) assertNothingElseIsDue();
       const waiter = expected.get(header.type)?.shift();
       if (waiter === undefined) throw damaged(`${peer} answered what was not asked`);
       waiter.resolve({ header, prologue, payload });
       if (header.type === RECORD.receipt) {
         ended = true;
+        failure = tooEarly(peer); // for what would still be expected
         return;
       }
+    }
+  }
+
+  /** Nothing is read after a receipt: an answer that is due would be waited for for ever. */
+  function assertNothingElseIsDue(): void {
+    for (const [type, waiters] of expected) {
+      if (type !== RECORD.receipt && waiters.length > 0) throw tooEarly(peer);
     }
   }
 
@@ -109,6 +118,10 @@ async function readLabel(source: ByteSource): Promise<void> {
     filled += readBytes;
   }
   if (parseHandshake(line)?.protocol !== 4) throw damaged('the receiver does not speak PROTO[4]');
+}
+
+function tooEarly(peer: string): LvmsyncError {
+  return damaged(`${peer} acknowledged the transfer before it was over`);
 }
 
 function lost(peer: string, cause?: unknown): LvmsyncError {

@@ -38,7 +38,8 @@ export function createProto3Encoder(extents: ExtentSource): Encoder {
         dataBytes += lengths[i]!;
       }
       const end = positions[count - 1]! + lengths[count - 1]!;
-      return { bytes: [buffer.subarray(START, end)], recordCount: count, dataBytes };
+      const endOffset = offsets[count - 1]! + lengths[count - 1]!;
+      return { bytes: [buffer.subarray(START, end)], recordCount: count, dataBytes, endOffset };
     },
   };
 }

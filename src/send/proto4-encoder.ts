@@ -63,13 +63,14 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
 
   async function seal(batch: Batch): Promise<Sealed> {
     const { data, zeroes } = await separateZeroes(batch);
-    const sealed: Sealed = { bytes: [], recordCount: 0, dataBytes: 0 };
-    if (zeroes.count > 0) {
-      add(sealed, zeroes, [encodeTableRecord(RECORD.zero, zeroes)]);
-    }
-    if (data.count > 0) {
-      add(sealed, data, await dataRecord(batch.buffer, data));
-    }
+    const last = batch.count - 1;
+    const endOffset = batch.offsets[last]! + batch.lengths[last]!;
+    const sealed: Sealed = { bytes: [], recordCount: 0, dataBytes: 0, endOffset };
+    // Ascending in their first offset: a receiver can tell from that how far it has got.
+    const dataFirst = data.count > 0 && !(zeroes.offsets[0]! < data.offsets[0]!);
+    if (dataFirst) add(sealed, data, await dataRecord(batch.buffer, data));
+    if (zeroes.count > 0) add(sealed, zeroes, [encodeTableRecord(RECORD.zero, zeroes)]);
+    if (data.count > 0 && !dataFirst) add(sealed, data, await dataRecord(batch.buffer, data));
     return sealed;
   }
 

@@ -26,6 +26,8 @@ export interface SendRecordsOptions {
   source: Source;
   engine: Engine;
   writer: StreamWriter;
+  /** Told up to which offset everything has been handed to the writer. */
+  onSent?: ((offset: number) => void) | undefined;
   /** Stops the sending between two buffers. */
   signal?: AbortSignal | undefined;
 }
@@ -38,7 +40,7 @@ export interface SendRecordsOptions {
  *   throw
  */
 export async function sendRecords(options: SendRecordsOptions): Promise<SendReport> {
-  const { encoder, source, engine, writer, signal } = options;
+  const { encoder, source, engine, writer, onSent, signal } = options;
   const pool = createBufferPool(engine, { bufferBytes: encoder.bufferBytes, count: BUFFER_COUNT });
   const report: SendReport = { recordCount: 0, dataBytes: 0, streamBytes: 0 };
   for await (const { buffer, sealed } of readAhead(encoder, source, pool)) {
@@ -50,6 +52,7 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
       const last = index === sealed.bytes.length - 1;
       await writer.write(bytes, last ? () => pool.release(buffer) : undefined);
     }
+    onSent?.(sealed.endOffset);
   }
   return report;
 }

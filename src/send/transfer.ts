@@ -1,7 +1,10 @@
 /** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
+import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
+import { extentsDigest } from '../extents/digest.js';
+import type { ExtentSource } from '../extents/extents.js';
 import { createTransferDigest } from '../stream/digest.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
@@ -24,6 +27,7 @@ import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
 import { createInbox } from './inbox.js';
 import { createProto4Encoder } from './proto4-encoder.js';
+import { extentsToSend } from './resume.js';
 import { type SendReport, sendRecords } from './send.js';
 
 export interface SendTransferOptions {
@@ -41,7 +45,24 @@ export interface ConverseOptions extends SendTransferOptions {
   base: BaseCheck;
   /** How long the receiver may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
+  /** How far earlier connections of this run got; goes on from there. */
+  attempts: Attempts;
   onNote?: ((line: string) => void) | undefined;
+}
+
+/** What the connections of one run have in common. */
+export interface Attempts {
+  /** Names the run. */
+  readonly run: string;
+  /** How far any of them has sent. */
+  sentOffset: number;
+  /** Whether the base was found right: what has been sent since need not look like it. */
+  baseChecked: boolean;
+}
+
+/** A name for a run that no other run has. */
+export function newRun(): string {
+  return randomUUID();
 }
 
 /**
@@ -53,7 +74,7 @@ export interface ConverseOptions extends SendTransferOptions {
  *   engine throws
  */
 export async function sendTransfer(options: ConverseOptions): Promise<SendReport> {
-  const { channel, engine, timeoutMs, onNote } = options;
+  const { channel, engine, timeoutMs, attempts, onNote } = options;
   const writer = createStreamWriter(channel.input);
   const inbox = createInbox({
     source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
@@ -67,15 +88,25 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       hello: inbox.expect(RECORD.hello),
       accept: inbox.expect(RECORD.accept),
     };
-    await writeOpening(writer, options);
+    await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, options);
-    parseAccept((await answers.accept).payload);
-    await checkBase({ ...options, writer, inbox, onNote });
+    const accept = parseAccept((await answers.accept).payload);
+    if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
+    if (!attempts.baseChecked) await checkBase({ ...options, writer, inbox, onNote });
+    attempts.baseChecked = true;
+    const extents = await extentsToSend({
+      ...options,
+      writer,
+      inbox,
+      resumeOffset: accept.resume ?? 0,
+      // What another run has sent may have changed since, and may not even have arrived.
+      sentOffset: accept.resumeRun === attempts.run ? attempts.sentOffset : 0,
+    });
     const compress =
       options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
     if (options.compress && !compress) onNote?.(withoutCompression());
-    const { report, totals } = await sendBody(writer, { ...options, compress });
+    const { report, totals } = await sendBody(writer, extents, { ...options, compress });
     // Not before: a receipt for what is still to come would end the listening.
     const receipt = inbox.expect(RECORD.receipt);
     const endBytes = await writeEnd(writer, totals);
@@ -107,8 +138,8 @@ export async function writeTransfer(
     });
   }
   const writer = createStreamWriter(output);
-  const openingBytes = await writeOpening(writer, options);
-  const { report, totals } = await sendBody(writer, options);
+  const openingBytes = await writeOpening(writer, options, newRun());
+  const { report, totals } = await sendBody(writer, options.source.extents, options);
   const endBytes = await writeEnd(writer, totals);
   await writer.finish();
   return { ...report, streamBytes: openingBytes + report.streamBytes + endBytes };
@@ -117,16 +148,22 @@ export async function writeTransfer(
 async function writeOpening(
   writer: StreamWriter,
   { source, version }: SendTransferOptions,
+  run: string,
 ): Promise<number> {
   const { extents } = source;
   const hello: SenderHello = {
     version,
+    run,
     capabilities: zstdAvailable ? ['zstd'] : [],
     source: {
       sizeBytes: source.volumeBytes,
       chunkBytes: source.chunkBytes,
       id: source.id,
-      extents: { count: extents.extentCount, bytes: extents.totalBytes },
+      extents: {
+        count: extents.extentCount,
+        bytes: extents.totalBytes,
+        digest: extentsDigest(extents),
+      },
     },
   };
   const opening = Buffer.concat([
@@ -139,16 +176,26 @@ async function writeOpening(
 
 async function sendBody(
   writer: StreamWriter,
-  { source, engine, compress, signal }: SendTransferOptions,
+  extents: ExtentSource,
+  { source, engine, compress, signal, attempts }: SendTransferOptions & { attempts?: Attempts },
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
-    extents: source.extents,
+    extents,
     engine,
     digest,
     ...(compress && { compress: zstdCompress }),
   });
-  const report = await sendRecords({ encoder, source: source.data, engine, writer, signal });
+  const report = await sendRecords({
+    encoder,
+    source: source.data,
+    engine,
+    writer,
+    signal,
+    onSent(offset) {
+      if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);
+    },
+  });
   const totals: Totals = {
     records: report.recordCount,
     dataBytes: report.dataBytes,

@@ -6,13 +6,15 @@ export type Capability = 'zstd';
 
 export interface SenderHello {
   version: string;
+  /** The same for all connections of one run of the sender, and for no other run. */
+  run: string;
   capabilities: Capability[];
   source: {
     sizeBytes: number;
     chunkBytes: number;
     /** Whatever tells this source from any other. */
     id: string;
-    extents: { count: number; bytes: number };
+    extents: { count: number; bytes: number; digest: string };
   };
 }
 
@@ -25,6 +27,10 @@ export interface ReceiverHello {
 export interface Accept {
   /** Offset below which an earlier, interrupted transfer of the same source is durable. */
   resume?: number;
+  /** The run that got there. */
+  resumeRun?: string;
+  /** Why an earlier, interrupted transfer cannot be continued. */
+  startsOver?: string;
 }
 
 export interface Refusal {
@@ -46,8 +52,8 @@ export interface Receipt extends Totals {
 }
 
 export interface Durable {
-  records: number;
-  dataBytes: number;
+  /** Below this offset nothing of the transfer is missing on the target, whatever happens. */
+  offset: number;
 }
 
 type Fields = Record<string, unknown>;
@@ -59,12 +65,18 @@ export function parseSenderHello(payload: Buffer): SenderHello {
   const extents = object(source, 'extents');
   return {
     version: text(fields, 'version'),
+    // A file is no run that could be resumed.
+    run: fields.run === undefined ? '' : text(fields, 'run'),
     capabilities: capabilities(fields),
     source: {
       sizeBytes: count(source, 'sizeBytes'),
       chunkBytes: count(source, 'chunkBytes'),
       id: text(source, 'id'),
-      extents: { count: count(extents, 'count'), bytes: count(extents, 'bytes') },
+      extents: {
+        count: count(extents, 'count'),
+        bytes: count(extents, 'bytes'),
+        digest: text(extents, 'digest'),
+      },
     },
   };
 }
@@ -83,7 +95,11 @@ export function parseReceiverHello(payload: Buffer): ReceiverHello {
 
 export function parseAccept(payload: Buffer): Accept {
   const fields = parseObject(payload);
-  return fields.resume === undefined ? {} : { resume: count(fields, 'resume') };
+  return {
+    ...(fields.resume !== undefined && { resume: count(fields, 'resume') }),
+    ...(fields.resumeRun !== undefined && { resumeRun: text(fields, 'resumeRun') }),
+    ...(fields.startsOver !== undefined && { startsOver: printable(text(fields, 'startsOver')) }),
+  };
 }
 
 export function parseTotals(payload: Buffer): Totals {
@@ -97,7 +113,7 @@ export function parseReceipt(payload: Buffer): Receipt {
 
 export function parseDurable(payload: Buffer): Durable {
   const fields = parseObject(payload);
-  return { records: count(fields, 'records'), dataBytes: count(fields, 'dataBytes') };
+  return { offset: count(fields, 'offset') };
 }
 
 /** The refusal as the error it was on the other side; `peer` says whose error it is. */

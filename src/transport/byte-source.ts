@@ -24,6 +24,7 @@ export function streamSource(stream: Readable, description: string): ByteSource 
 
 /** A regular file from its start; can be read again after `rewind`. */
 export interface FileSource extends ByteSource {
+  readonly path: string;
   rewind(): void;
   close(): Promise<void>;
 }
@@ -39,6 +40,7 @@ export async function openFileSource(path: string): Promise<FileSource> {
   let position = 0;
   return {
     description: path,
+    path,
     async read(into) {
       try {
         const { bytesRead } = await file.read(into, 0, into.length, position);

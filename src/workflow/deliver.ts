@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../block/engine.js';
-import { LvmsyncError } from '../errors.js';
+import { type ErrorCode, LvmsyncError } from '../errors.js';
 import type { BaseCheck } from '../send/base-check.js';
 import type { ChangeSource } from '../send/change-source.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
-import { sendTransfer } from '../send/transfer.js';
+import { type Attempts, newRun, sendTransfer } from '../send/transfer.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
 import { stalledError } from '../transport/pulse.js';
 import { explainEnd } from '../transport/remote-exit.js';
@@ -16,12 +16,25 @@ const END_GRACE_MS = 10_000;
 /** Exit statuses that say that no receiver ever ran: a shell's own, and ssh's. */
 const NEVER_RAN = new Set<number | null>([null, 0, 126, 127, 255]);
 
+/** Failures after which a new connection may do better. */
+const PASSING = new Set<ErrorCode>([
+  'CONNECT_FAILED',
+  'CONNECTION_LOST',
+  'PEER_STALLED',
+  'REMOTE_FAILED',
+  'STREAM_TRUNCATED',
+  'TARGET_IN_USE',
+]);
+const MAX_BACK_OFF_SECONDS = 30;
+
+const SOURCE_MAY_EXPLAIN = new Set<ErrorCode>(['BASE_MISMATCH', 'READ_FAILED']);
+
 export type Protocol = 3 | 4;
 
 export interface DeliverOptions {
   source: ChangeSource;
   engine: Engine;
-  /** Starts a receiver for the protocol; what it prints goes to `onStderr`. */
+  /** Starts a receiver for the protocol, over a new connection if need be; what it prints goes to `onStderr`. */
   open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel>;
   /** `auto`: PROTO[4], or PROTO[3] where the receiver does not know that. */
   protocol: Protocol | 'auto';
@@ -32,6 +45,8 @@ export interface DeliverOptions {
   /** How long the receiver may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
   compress?: boolean | undefined;
+  /** How many times to connect again after a connection has broken. */
+  retries: number;
   signal?: AbortSignal | undefined;
   /** Told what the receiver prints. */
   onStderr(chunk: Buffer): void;
@@ -46,37 +61,80 @@ export interface DeliverOptions {
  * @throws LvmsyncError the far side's failure where there is one, since it explains the rest
  */
 export async function deliver(options: DeliverOptions): Promise<SendReport> {
-  const { source, protocol, onStderr, onWarning } = options;
-  let report: SendReport | undefined;
-  if (protocol !== 3) {
-    const channel = await openForProto4(options);
-    if (channel !== undefined) report = await converse(channel, options);
+  const { source } = options;
+  try {
+    const report = await sendByAny(options);
+    await source.recheck();
+    return report;
+  } catch (error) {
+    // A snapshot that has filled up reads as errors, or as another base: say what it really is.
+    if (error instanceof LvmsyncError && SOURCE_MAY_EXPLAIN.has(error.code)) await source.recheck();
+    throw error;
   }
-  if (report === undefined) {
-    if (protocol === 'auto') {
-      onWarning?.(
-        'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
+}
+
+async function sendByAny(options: DeliverOptions): Promise<SendReport> {
+  const { protocol } = options;
+  const report = protocol === 3 ? undefined : await converseUntilDone(options);
+  if (report !== undefined) return report;
+  if (protocol === 'auto') {
+    options.onWarning?.(
+      'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
+    );
+  }
+  return sendBlindly(await options.open(3, options.onStderr), options);
+}
+
+/**
+ * Speaks PROTO[4], over as many connections as it takes.
+ *
+ * @returns undefined when the receiver does not know the protocol
+ */
+async function converseUntilDone(options: DeliverOptions): Promise<SendReport | undefined> {
+  const { retries, signal, onWarning } = options;
+  const attempts: Attempts = { run: newRun(), sentOffset: 0, baseChecked: false };
+  let connected = false;
+  for (let retry = 0; ; retry++) {
+    try {
+      const channel = await openForProto4(options, connected);
+      if (channel === undefined) return undefined;
+      connected = true;
+      return await throughChannel(channel, options, () =>
+        sendTransfer({ ...options, channel, attempts }),
       );
+    } catch (error) {
+      if (!connected || retry >= retries || signal?.aborted || !mayPass(error)) throw error;
+      const seconds = Math.min(2 ** retry, MAX_BACK_OFF_SECONDS);
+      onWarning?.(`${error.message}; trying again in ${seconds} s (${retry + 1} of ${retries})`);
+      await delay(seconds * 1000, undefined, { ...(signal && { signal }) }).catch(() => {
+        throw interruptedError();
+      });
     }
-    report = await sendBlindly(await options.open(3, onStderr), options);
   }
-  await source.recheck();
-  return report;
+}
+
+/** Whether a new connection may do better. Where one broke, the old receiver may still be there. */
+function mayPass(error: unknown): error is LvmsyncError {
+  return error instanceof LvmsyncError && PASSING.has(error.code);
 }
 
 /** A receiver that has begun to answer; undefined when it does not know the protocol. */
-async function openForProto4(options: DeliverOptions): Promise<Channel | undefined> {
+async function openForProto4(
+  options: DeliverOptions,
+  knowsProto4: boolean,
+): Promise<Channel | undefined> {
   const { protocol, onStderr, command } = options;
   // What an original receiver says of the unknown option is not for the user.
   const held: Buffer[] = [];
-  let hold = protocol === 'auto';
+  let hold = protocol === 'auto' && !knowsProto4;
   const channel = await options.open(4, (chunk) => {
     if (hold) held.push(chunk);
     else onStderr(chunk);
   });
   const end = await firstAnswer(channel, options.timeoutMs);
   hold = false;
-  if (end !== undefined && protocol === 'auto' && !NEVER_RAN.has(end.status)) {
+  const mayBeOriginal = protocol === 'auto' && !knowsProto4;
+  if (end !== undefined && mayBeOriginal && !NEVER_RAN.has(end.status)) {
     channel.destroy();
     return undefined;
   }
@@ -112,10 +170,6 @@ async function firstAnswer(channel: Channel, timeoutMs: number): Promise<Channel
   return output.readableLength > 0 ? undefined : end;
 }
 
-function converse(channel: Channel, options: DeliverOptions): Promise<SendReport> {
-  return throughChannel(channel, options, () => sendTransfer({ ...options, channel }));
-}
-
 function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendReport> {
   const { source, engine, signal } = options;
   return throughChannel(channel, options, () => {
@@ -149,7 +203,8 @@ async function throughChannel(
   } catch (error) {
     if (signal?.aborted) throw interruptedError();
     if (!(error instanceof LvmsyncError) || error.code !== 'CONNECTION_LOST') throw error;
-    throw explainEnd(await endWithin(channel, END_GRACE_MS), remote) ?? error;
+    const explained = explainEnd(await endWithin(channel, END_GRACE_MS), remote);
+    throw explained ?? error;
   } finally {
     signal?.removeEventListener('abort', interrupt);
     channel.destroy();

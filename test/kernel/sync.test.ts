@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import {
   assertSameDevices,
   compareDevices,
@@ -45,21 +45,21 @@ kernelTests(import.meta.url, { disks: ['192M', '96M'] }, ([disk, receiverDisk]) 
   });
 
   /** An origin with a snapshot, and the receiver's copy of it. */
-  async function prepare(chunkBytes: number, storeBytes = 24 * MIB) {
+  async function prepare(context: TestContext, chunkBytes: number, storeBytes = 24 * MIB) {
     const origin = await createVolume('near', 'origin', ORIGIN_BYTES, 1);
     const snapshot = await createSnapshot('near', 'origin', 'changes', storeBytes, chunkBytes);
     const target = await createTarget(receiver, snapshot);
-    const remove = async () => {
+    context.after(async () => {
       await removeTarget(receiver, target);
       await removeVolumes(origin);
-    };
-    return { origin, snapshot, target, remove };
+    });
+    return { origin, snapshot, target };
   }
 
   for (const chunkKib of [4, 8, 64, 512]) {
-    test(`when a snapshot with ${chunkKib} KiB chunks is sent then the target equals the origin`, async () => {
+    test(`when a snapshot with ${chunkKib} KiB chunks is sent then the target equals the origin`, async (context) => {
       const chunkBytes = chunkKib * KIB;
-      const { origin, snapshot, target, remove } = await prepare(chunkBytes);
+      const { origin, snapshot, target } = await prepare(context, chunkBytes);
       const last = { offset: ORIGIN_BYTES - 512, length: 512 };
       writeAt(origin, chunkKib, [...seededWrites(chunkKib, 40, 24 * KIB, ORIGIN_BYTES), last]);
       assert.ok((await compareDevices(origin, target.path)).differingBlocks > 0);
@@ -68,18 +68,16 @@ kernelTests(import.meta.url, { disks: ['192M', '96M'] }, ([disk, receiverDisk]) 
       const chunks = await exceptionCount(snapshot, chunkBytes);
       const lastBytes = ORIGIN_BYTES % chunkBytes || chunkBytes;
       assert.equal(sent, (chunks - 1) * chunkBytes + lastBytes, 'the changed chunks and no more');
-      await remove();
     });
   }
 
-  test('when nothing has changed then nothing is sent and the target stays equal', async () => {
-    const { origin, snapshot, target, remove } = await prepare(4 * KIB);
+  test('when nothing has changed then nothing is sent and the target stays equal', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 4 * KIB);
     assert.equal(await syncAndCompare(snapshot, origin, target), 0);
-    await remove();
   });
 
-  test('when the list of changes fills several areas of the store then all of them are sent', async () => {
-    const { origin, snapshot, target, remove } = await prepare(4 * KIB);
+  test('when the list of changes fills several areas of the store then all of them are sent', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 4 * KIB);
     // Every other chunk, from the end: 256 exceptions an area, and nothing to join.
     const writes = Array.from({ length: 1100 }, (_, index) => ({
       offset: (2200 - 2 * index) * 4 * KIB,
@@ -88,59 +86,53 @@ kernelTests(import.meta.url, { disks: ['192M', '96M'] }, ([disk, receiverDisk]) 
     writeAt(origin, 2, writes);
     assert.equal(await exceptionCount(snapshot, 4 * KIB), 1100);
     assert.equal(await syncAndCompare(snapshot, origin, target), 1100 * 4 * KIB);
-    await remove();
   });
 
-  test('when the list of changes ends with a full area then it is read to that end and no further', async () => {
-    const { origin, snapshot, target, remove } = await prepare(4 * KIB);
+  test('when the list of changes ends with a full area then it is read to that end and no further', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 4 * KIB);
     writeAt(origin, 3, [{ offset: 0, length: 512 * 4 * KIB }]);
     assert.equal(await exceptionCount(snapshot, 4 * KIB), 512);
     assert.equal(await syncAndCompare(snapshot, origin, target), 512 * 4 * KIB);
-    await remove();
   });
 
-  test('when every chunk has changed then every chunk is sent', async () => {
-    const { origin, snapshot, target, remove } = await prepare(8 * KIB);
+  test('when every chunk has changed then every chunk is sent', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 8 * KIB);
     await fillDevice(origin, 4);
     assert.equal(await syncAndCompare(snapshot, origin, target), ORIGIN_BYTES);
-    await remove();
   });
 
-  test('when the snapshot itself was written too then the target still equals the origin', async () => {
-    const { origin, snapshot, target, remove } = await prepare(8 * KIB);
+  test('when the snapshot itself was written too then the target still equals the origin', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 8 * KIB);
     writeAt(origin, 5, seededWrites(5, 20, 16 * KIB, ORIGIN_BYTES));
     writeAt(snapshot, 6, seededWrites(6, 20, 16 * KIB, ORIGIN_BYTES));
     await syncAndCompare(snapshot, origin, target);
-    await remove();
   });
 
-  test('when an origin has two snapshots then each brings its own copy up to date', async () => {
-    const { origin, snapshot, target, remove } = await prepare(4 * KIB);
+  test('when an origin has two snapshots then each brings its own copy up to date', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 4 * KIB);
     writeAt(origin, 7, seededWrites(7, 30, 16 * KIB, ORIGIN_BYTES));
     const later = await createSnapshot('near', 'origin', 'later', 16 * MIB);
     const laterTarget = await createTarget(receiver, later, 'later');
+    context.after(() => removeTarget(receiver, laterTarget));
     writeAt(origin, 8, seededWrites(8, 30, 16 * KIB, ORIGIN_BYTES));
 
     const sentLater = await syncAndCompare(later, origin, laterTarget);
     assert.ok((await compareDevices(origin, target.path)).differingBlocks > 0);
     const sent = await syncAndCompare(snapshot, origin, target);
     assert.ok(sentLater < sent, `${sentLater} of the later, ${sent} of the earlier`);
-    await removeTarget(receiver, laterTarget);
-    await remove();
   });
 
-  test('when data comes from a later snapshot then the target equals that one, whatever the origin does', async () => {
-    const { origin, snapshot, target, remove } = await prepare(4 * KIB);
+  test('when data comes from a later snapshot then the target equals that one, whatever the origin does', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 4 * KIB);
     writeAt(origin, 9, seededWrites(9, 30, 16 * KIB, ORIGIN_BYTES));
     const later = await createSnapshot('near', 'origin', 'later', 16 * MIB);
     writeAt(origin, 10, seededWrites(10, 30, 16 * KIB, ORIGIN_BYTES));
     await syncAndCompare(snapshot, later, target, ['--data-source', later]);
     await syncAndCompare(later, origin, target);
-    await remove();
   });
 
-  test('when a snapback is asked for then applying it on the receiver restores the copy', async () => {
-    const { origin, snapshot, target, remove } = await prepare(4 * KIB);
+  test('when a snapback is asked for then applying it on the receiver restores the copy', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 4 * KIB);
     writeAt(origin, 11, seededWrites(11, 30, 16 * KIB, ORIGIN_BYTES));
     const snapback = '/run/snapback'; // on the receiver
     await syncAndCompare(snapshot, origin, target, ['--snapback', snapback]);
@@ -153,17 +145,15 @@ kernelTests(import.meta.url, { disks: ['192M', '96M'] }, ([disk, receiverDisk]) 
       target.remotePath,
     ]);
     await assertSameDevices(snapshot, target.path);
-    await remove();
   });
 
-  test('when the destination names no host then the same happens on this one', async () => {
-    const { origin, snapshot, target, remove } = await prepare(4 * KIB);
+  test('when the destination names no host then the same happens on this one', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 4 * KIB);
     writeAt(origin, 12, seededWrites(12, 30, 16 * KIB, ORIGIN_BYTES));
     const local = await createVolume('near', 'local', await deviceBytes(origin), 1);
+    context.after(() => removeVolumes(local));
     await lvmsyncOk([snapshot, local]);
     await assertSameDevices(origin, local);
-    await removeVolumes(local);
     await syncAndCompare(snapshot, origin, target, ['-e', 'ssh']);
-    await remove();
   });
 });

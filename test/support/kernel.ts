@@ -1,5 +1,13 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+} from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -105,6 +113,7 @@ async function runGuest(file: string, options: KernelOptions): Promise<void> {
   clearInterval(timer);
   readEvents();
   closeSync(events);
+  keepMatrixRows(join(directory, MATRIX), basename(file));
   await rm(directory, { recursive: true, force: true });
 
   // Nothing the guest began or promised may vanish.
@@ -117,6 +126,19 @@ async function runGuest(file: string, options: KernelOptions): Promise<void> {
     fail(`${basename(file)} has tests`, `the guest reported none\n${guest.output}`);
   } else if (guest.status !== 0 && failures === 0) {
     fail(`${basename(file)} ends well`, `all tests passed, but ${died}`);
+  }
+}
+
+/** Rows of the fault matrix are written by tests that may run here or in a guest. */
+const MATRIX = 'matrix';
+
+/** Puts the guest's rows to those that were written here (test/fault/matrix.ts). */
+function keepMatrixRows(guestDirectory: string, file: string): void {
+  if (!existsSync(guestDirectory)) return;
+  const directory = process.env.LVMSYNC_MATRIX_DIR ?? join(tmpdir(), 'lvmsync-matrix');
+  mkdirSync(directory, { recursive: true });
+  for (const name of readdirSync(guestDirectory)) {
+    copyFileSync(join(guestDirectory, name), join(directory, `${file}-${process.pid}-${name}`));
   }
 }
 
@@ -162,7 +184,11 @@ function bootGuest(
   return new Promise((resolve) => {
     const rig = spawn(join(repositoryRoot, 'scripts', 'kernel', 'run'), args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...env, LVMSYNC_KERNEL_EVENTS: eventsFile },
+      env: {
+        ...env,
+        LVMSYNC_KERNEL_EVENTS: eventsFile,
+        LVMSYNC_MATRIX_DIR: join(directory, MATRIX),
+      },
     });
     let output = '';
     for (const stream of [rig.stdout, rig.stderr]) {

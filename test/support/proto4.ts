@@ -76,7 +76,12 @@ export function encodeJson(type: number, value: unknown): Buffer {
 }
 
 export function encodeHello(sizeBytes: number): Buffer {
-  const source = { sizeBytes, chunkBytes: 4096, id: 'test', extents: { count: 1, bytes: 4096 } };
+  const source = {
+    sizeBytes,
+    chunkBytes: 4096,
+    id: 'test',
+    extents: { count: 1, bytes: 4096, digest: '' },
+  };
   return encodeJson(TYPE.hello, { version: '0', capabilities: [], source });
 }
 

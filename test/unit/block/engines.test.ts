@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +40,36 @@ test('when io_uring is asked for then the native engine works with it', (context
   assert.equal(loadEngine('native', 'io_uring').engine.backend, 'io_uring');
 });
 
+test('when the kernel refuses io_uring then auto works with threads, and io_uring is an error', (context) => {
+  if (spawnSync('strace', ['-V']).status !== 0) {
+    context.skip('there is no strace to refuse system calls with');
+    return;
+  }
+  const program = `
+    const { loadEngine } = await import('#lvmsync/block/engines.js');
+    console.log(loadEngine('auto').engine.backend);
+    try { loadEngine('native', 'io_uring') } catch (error) { console.log(error.message) }`;
+  for (const [call, refusal, message] of [
+    ['io_uring_setup', 'EPERM', 'operation not permitted (EPERM)'],
+    ['io_uring_setup', 'ENOMEM', 'not enough memory (ENOMEM)'],
+    ['io_uring_register', 'EINVAL', 'function not implemented (ENOSYS)'],
+  ]) {
+    const { stdout } = spawnSync(
+      'strace',
+      [
+        ...['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`],
+        ...['-e', `inject=${call}:error=${refusal}`],
+        ...[process.execPath, '--input-type=module', '-e', program],
+      ],
+      { cwd: ROOT, encoding: 'utf8' },
+    );
+    assert.deepEqual(stdout.trim().split('\n'), [
+      'threads',
+      `the native engine is not available: no io_uring here: ${message}`,
+    ]);
+  }
+});
+
 test('when there is no addon then auto takes js and says why, and native is an error', async (context) => {
   const directory = await mkdtemp(join(tmpdir(), 'lvmsync-engines-'));
   context.after(() => rm(directory, { recursive: true }));
@@ -51,7 +82,10 @@ test('when there is no addon then auto takes js and says why, and native is an e
 
   const { engine, note } = copy.loadEngine('auto');
   assert.equal(engine.name, 'js');
-  assert.match(note ?? '', /^the native engine does not load: No native build was found [^\n]+$/);
+  assert.match(
+    note ?? '',
+    /^the native engine is not available: No native build was found [^\n]+$/,
+  );
   assert.throws(() => copy.loadEngine('native'), {
     name: 'LvmsyncError',
     code: 'ENGINE_UNAVAILABLE',

@@ -191,6 +191,7 @@ async function runOnce(seed: number, engine: Engine): Promise<string> {
     channel: peer.channel,
     base: random.pick(['none', 'sample', 'full']),
     timeoutMs: 30_000,
+    attempts: { run: 'fuzz', sentOffset: 0, baseChecked: false },
     compress: random.chance(0.2),
   }).then(
     () => 'sent',

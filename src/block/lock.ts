@@ -1,0 +1,65 @@
+/**
+ * Locks that die with their process. A lock is an abstract unix socket, bound by name: the kernel
+ * lets one process bind a name, and forgets it when that process ends, however it ends. So there
+ * are no files that outlive a crash and none to clean up, and it works for read-only devices and
+ * files alike. The name is known within one network namespace (containers that share a device
+ * without sharing that are kept apart by O_EXCL alone), and any local user can bind it: the lock
+ * keeps honest runs apart, it is no protection from a hostile one.
+ */
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:net';
+import { LvmsyncError } from '../errors.js';
+
+/** `sun_path` of a unix socket address: filled whole, since Node versions pad it differently. */
+const NAME_BYTES = 108;
+
+export interface Lock {
+  release(): Promise<void>;
+}
+
+/**
+ * Takes the lock, or refuses at once.
+ *
+ * @param identity as `identify` gives it
+ * @param path for messages
+ * @throws LvmsyncError TARGET_IN_USE, SNAPSHOT_IN_USE
+ */
+export async function acquireLock(
+  kind: 'target' | 'snapshot',
+  identity: string,
+  path: string,
+): Promise<Lock> {
+  const digest = createHash('sha256').update(identity).digest('hex');
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(cause.code === 'EADDRINUSE' ? heldError(kind, path) : unavailable(path, cause)),
+    );
+    server.listen({ path: `\0lvmsync:${kind}:${digest}`.padEnd(NAME_BYTES, '\0') }, resolve);
+  });
+  server.unref();
+  return {
+    release: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+function heldError(kind: 'target' | 'snapshot', path: string): LvmsyncError {
+  if (kind === 'target') {
+    return new LvmsyncError('TARGET_IN_USE', `another lvmsync is writing to ${path}`, {
+      path,
+      hint: 'wait until it has ended, or end it (pgrep -a lvmsync shows it), and run this again',
+    });
+  }
+  return new LvmsyncError('SNAPSHOT_IN_USE', `another lvmsync is sending ${path}`, {
+    path,
+    hint: 'wait until it has ended, or end it (pgrep -a lvmsync shows it), and run this again',
+  });
+}
+
+function unavailable(path: string, cause: NodeJS.ErrnoException): LvmsyncError {
+  return new LvmsyncError('INTERNAL', `cannot lock ${path}: ${cause.code ?? cause.message}`, {
+    path,
+    hint: 'abstract unix sockets do not work here; please report it',
+    cause,
+  });
+}

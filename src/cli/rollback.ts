@@ -1,0 +1,34 @@
+import { loadEngine, rollback } from '../index.js';
+import type { Job } from './job.js';
+import { packageVersion } from './version.js';
+
+/** `lvmsync rollback SNAPBACK TARGET`. */
+export async function runRollback(job: Job): Promise<void> {
+  const { source: snapbackPath = '', destination: targetPath = '', options, reporter } = job;
+  const { engine, note } = loadEngine(options.engine);
+  reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
+  const { restoredBytes, records, ended, tornBytes } = await rollback({
+    snapbackPath,
+    targetPath,
+    engine,
+    force: options.force,
+    stateDirectory: options.stateDir,
+    version: packageVersion(),
+    signal: job.signal,
+    onWarning: reporter.warn,
+  });
+  if (tornBytes > 0) {
+    reporter.say(
+      `The last ${tornBytes} bytes of ${snapbackPath} are a record that was never finished; nothing depends on it.`,
+    );
+  }
+  const kind =
+    ended === undefined
+      ? 'a PROTO[3] snapback'
+      : ended
+        ? 'the whole snapback'
+        : 'the snapback of an interrupted run';
+  reporter.say(
+    `Restored ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}; flushed`,
+  );
+}

@@ -1,0 +1,51 @@
+import type { RecordApplier } from './record-applier.js';
+
+/** After so much has been applied, or so long, what is there is made durable. */
+const INTERVAL_BYTES = 64 << 20;
+const INTERVAL_MS = 5000;
+
+export interface Checkpoints {
+  /** To be called after each record; starts a checkpoint in the background when one is due. */
+  note(): Promise<void>;
+  /** A last one, when no more will come; does nothing when the writing itself has failed. */
+  last(): Promise<void>;
+}
+
+/** @param reached told each offset below which nothing is missing any more */
+export function createCheckpoints(
+  applier: RecordApplier,
+  reached: (durableOffset: number) => Promise<void>,
+): Checkpoints {
+  let running: Promise<void> | undefined;
+  let bytesBefore = 0;
+  let timeBefore = performance.now();
+  let failure: { error: unknown } | undefined;
+
+  async function checkpoint(): Promise<void> {
+    const offset = await applier.checkpoint();
+    if (offset !== undefined) await reached(offset);
+  }
+
+  return {
+    async note() {
+      if (failure !== undefined) throw failure.error;
+      const { dataBytes } = applier.totals();
+      const due =
+        dataBytes - bytesBefore >= INTERVAL_BYTES || performance.now() - timeBefore >= INTERVAL_MS;
+      if (!due || running !== undefined) return;
+      bytesBefore = dataBytes;
+      timeBefore = performance.now();
+      running = checkpoint()
+        .catch((error: unknown) => {
+          failure = { error };
+        })
+        .finally(() => {
+          running = undefined;
+        });
+    },
+    async last() {
+      await running;
+      await checkpoint().catch(() => undefined);
+    },
+  };
+}
