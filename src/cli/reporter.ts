@@ -47,7 +47,20 @@ export function createReporter({ quiet, verbose, debug }: ReporterOptions): Repo
       if (debug) print(`  ${error.code}${error.cause ? `, from: ${error.cause}` : ''}`);
     },
     relay: (chunk) => {
-      process.stderr.write(chunk);
+      process.stderr.write(withoutControl(chunk));
     },
   };
+}
+
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+const DELETE = 0x7f;
+
+/** Another host's words must not move the cursor of this terminal. */
+function withoutControl(chunk: Buffer): Uint8Array {
+  return chunk.map((byte) => {
+    const control = byte < SPACE || byte === DELETE;
+    return control && byte !== TAB && byte !== NEWLINE ? SPACE : byte;
+  });
 }

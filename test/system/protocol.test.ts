@@ -53,7 +53,9 @@ describe('a PROTO[4] stream in a file', () => {
   });
 
   test('when both engines write it then it is the same', async () => {
-    assert.ok((await write('--engine', 'js')).equals(await write('--engine', 'native')));
+    const js = splitStream(await write('--engine', 'js'));
+    const native = splitStream(await write('--engine', 'native'));
+    assert.deepEqual(js.slice(1), native.slice(1)); // the hello tells one run from another
   });
 
   for (const engine of ['native', 'js']) {
@@ -104,7 +106,7 @@ describe('a receiver that is not what it should be', () => {
     writeFileSync(path(`${name}-answers`), bytes);
     writeFileSync(path(name), `#!/bin/sh\ncat '${path(`${name}-answers`)}'\n${then}\n`);
     chmodSync(path(name), 0o755);
-    return ['-e', path(name), '--no-verify-base', 'backup:/dev/null'];
+    return ['-e', path(name), '--retries', '0', '--no-verify-base', 'backup:/dev/null'];
   };
   const hello = encodeJson(TYPE.hello, {
     version: '1',
@@ -126,7 +128,7 @@ describe('a receiver that is not what it should be', () => {
   });
 
   test('when it takes everything and ends well without a receipt then that is no success', async () => {
-    const args = [...source, ...answers('silent-end', opening, 'head -c 4500000 >/dev/null')];
+    const args = [...source, ...answers('silent-end', opening, 'head -c 2000000 >/dev/null')];
     const { status, stderr } = await lvmsync(args);
     assert.notEqual(status, 0);
     assert.doesNotMatch(stderr, /Transferred/);
@@ -170,6 +172,13 @@ test('when a sender stops for good then the receiver gives it up in time', async
   const refusal = decodeRecord(splitStream(stdout).at(-1)!);
   assert.equal(JSON.parse(refusal.payload.toString()).code, 'PEER_STALLED');
   assert.ok(sameContent(to, base));
+});
+
+test('when the far side prints control characters then none reaches the terminal', async () => {
+  writeFileSync(path('printing'), "#!/bin/sh\nprintf 'a\\033[2Jb\\rc\\td\\177\\n' >&2\nexit 42\n");
+  const args = [...source, '-e', `sh ${path('printing')}`, '--protocol', '3', 'backup:/dev/null'];
+  const { stderr } = await lvmsync(args);
+  assert.match(stderr, /^a \[2Jb c\td $/m);
 });
 
 describe('falling back', () => {

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { runCommand } from '../support/command.js';
+import { lvmsync, lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
+import { decodeRecord, splitStream, TYPE } from '../support/proto4.js';
+import { startSshd, type TestSshd } from '../support/sshd.js';
+import { createStoreFixture, sameContent } from '../support/store-fixture.js';
+import { temporaryDirectory } from '../support/temp-dir.js';
+
+const directory = temporaryDirectory();
+const fixture = createStoreFixture(directory, { seed: 1 });
+const { origin, base, source, path } = fixture;
+const target = path('target');
+const other = path('other');
+const snapbackDirectory = path('snapbacks');
+mkdirSync(snapbackDirectory);
+
+let sshd: TestSshd;
+before(async () => {
+  sshd = await startSshd();
+});
+after(() => sshd.stop());
+
+/** As docs/security.md has it: the key may run this one command and nothing else. */
+function allow(options: string): void {
+  const key = readFileSync(`${sshd.identityFile}.pub`, 'utf8');
+  const command = `lvmsync serve --target data=${target} ${options}`;
+  writeFileSync(join(sshd.directory, 'authorized_keys'), `restrict,command="${command}" ${key}`);
+}
+
+beforeEach(() => {
+  allow('');
+  writeFileSync(target, base);
+  writeFileSync(other, base);
+});
+
+function send(...options: string[]): string[] {
+  return ['--ssh-config', sshd.configFile, ...source, ...options];
+}
+
+/** What a hostile client would run, stream and all. */
+function ssh(command: string[], input?: Buffer) {
+  const args = ['-F', sshd.configFile, sshd.alias, ...command];
+  return runCommand('ssh', args, { ...(input && { input }) });
+}
+
+describe('lvmsync serve behind a forced command', () => {
+  test('when its target is named, by name or by path, then it is synchronised', async () => {
+    for (const name of ['data', target]) {
+      writeFileSync(target, base);
+      const { stderr } = await lvmsyncOk(send('-v', `receiver:${name}`));
+      assert.match(stderr, /^base: /m);
+      assert.ok(sameContent(target, origin), name);
+    }
+  });
+
+  test('when the sender is the real ssh then that works too', async () => {
+    const rsh = `ssh -F '${sshd.configFile}'`;
+    await lvmsyncOk([...source, '-e', rsh, `${sshd.alias}:data`]);
+    assert.ok(sameContent(target, origin));
+  });
+
+  test('when another path is named then the sender says why it is refused', async () => {
+    for (const name of [other, `${directory}/../x`, `${target}/../other`, '../other', 'data2']) {
+      const { stderr } = await lvmsyncFails(send(`receiver:${name}`), 3, /none of those that are/);
+      assert.equal(stderr.match(/none of those that are/g)?.length, 1, 'once');
+      assert.ok(sameContent(other, base));
+    }
+  });
+
+  test('when PROTO[3] is spoken then it is refused, and so is a stream of it', async () => {
+    const { stdout: stream } = await lvmsyncOk([...source, '--stdout', '--protocol', '3']);
+    await lvmsyncFails(send('--protocol', '3', 'receiver:data'), 5, /PROTO\[4\] alone is spoken/);
+    const asked = await ssh(['lvmsync', '--apply', '-', '--protocol', '4', '-v', 'data'], stream);
+    assert.equal(asked.status, 7);
+    assert.match(asked.stderr, /asked for PROTO\[4\] and speaks PROTO\[3\]/);
+    assert.ok(sameContent(target, base));
+  });
+
+  test('when --force or --snapback are asked for then they are refused', async () => {
+    await lvmsyncFails(send('--force', 'receiver:data'), 3, /--force is not allowed/);
+    const snapback = send('--snapback', 'before', 'receiver:data');
+    await lvmsyncFails(snapback, 3, /--snapback is not allowed/);
+    assert.ok(sameContent(target, base));
+  });
+
+  test('when they are allowed then they work, the snapback in its directory alone', async () => {
+    allow(`--snapback-dir ${snapbackDirectory} --allow-force`);
+    await lvmsyncOk(send('--force', '--snapback', 'before', 'receiver:data'));
+    assert.ok(sameContent(target, origin));
+    assert.deepEqual(readdirSync(snapbackDirectory), ['before']);
+    await lvmsyncOk(['--apply', join(snapbackDirectory, 'before'), target]);
+    assert.ok(sameContent(target, base));
+    for (const name of ['../escaped', path('escaped'), '.hidden', 'a/b']) {
+      await lvmsyncFails(send('--snapback', name, 'receiver:data'), 3, /a plain file name/);
+    }
+    assert.deepEqual(readdirSync(snapbackDirectory), ['before']);
+    assert.ok(!existsSync(path('escaped')));
+  });
+
+  const marker = path('marker');
+  const good = 'lvmsync --apply - --protocol 4';
+  for (const command of [
+    `touch ${marker}`,
+    `${good} data; touch ${marker}`,
+    `${good} data && touch ${marker}`,
+    `${good} data\ntouch ${marker}`,
+    `${good} $(touch ${marker})`,
+    `${good} \`touch ${marker}\``,
+    `${good} data > ${marker}`,
+    `${good} --snapback ${marker} data`,
+    `${good} --snapback=${marker} data`,
+    `lvmsync --apply /etc/passwd --protocol 4 data`,
+    `lvmsync --stdout --cow-device /dev/zero --data-source ${other}`,
+    `lvmsync serve --target data=${other}`,
+    'scp -t /tmp',
+    `${good} --remote-command 'touch ${marker}' data`,
+    `${good} -e 'touch ${marker}' data`,
+  ]) {
+    test(`when a client tries ${JSON.stringify(command.replaceAll(directory, ''))} then it gets a refusal`, async () => {
+      const { status, stdout, stderr } = await ssh([command]);
+      assert.equal(status, 3, stderr);
+      const records = splitStream(stdout).map(decodeRecord);
+      assert.deepEqual(
+        records.map(({ type }) => type),
+        [TYPE.refuse],
+      );
+      assert.equal(JSON.parse(records[0]!.payload.toString()).code, 'TARGET_UNSUITABLE');
+      assert.ok(!existsSync(marker));
+      assert.ok(sameContent(target, base) && sameContent(other, base));
+    });
+  }
+
+  test('when a client asks for a shell then it gets none', async () => {
+    const { status, stdout, stderr } = await ssh([]);
+    assert.equal(status, 2);
+    assert.equal(stdout.length, 0);
+    assert.match(stderr, /no SSH_ORIGINAL_COMMAND/);
+  });
+});
+
+describe('the options of lvmsync serve', () => {
+  test('when they make no sense then that is told, before anything is read', async () => {
+    for (const [args, message] of [
+      [[], /--target/],
+      [['--target', 'data'], /NAME=PATH/],
+      [['--target', 'data=relative'], /absolute/],
+      [['--target', '../x=/dev/null'], /NAME=PATH/],
+      [['--target', 'a=/x', '--target', 'a=/y'], /twice/],
+      [['--target', 'a=/x', '--snapback-dir', 'x'], /absolute/],
+      [['--target', 'a=/x', '--shell'], /unknown option/],
+      [['--target', 'a=/x', 'more'], /too many arguments/],
+    ] as const) {
+      await lvmsyncFails(['serve', ...args], 2, message);
+    }
+    const { stdout } = await lvmsync(['serve', '--help']);
+    assert.match(stdout.toString(), /--snapback-dir/);
+  });
+});
