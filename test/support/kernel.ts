@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,12 +16,19 @@ export interface KernelOptions {
   modules?: string[];
   /** The guest's memory; everything its tests write to files is in it. Default 2G. */
   memory?: string;
+  /** A directory of the host's that gets what the tests leave in `guestOutput()`. */
+  outputTo?: string;
   /** The guest is killed after that long; default 300. */
   timeoutSeconds?: number;
 }
 
 /** Whether this process runs in the guest, where anything may be done to devices and networks. */
 export const inGuest = process.env.LVMSYNC_KERNEL_GUEST === '1';
+
+/** In the guest: the directory whose files outlive it, where `outputTo` asks for them. */
+export function guestOutput(): string {
+  return join(dirname(process.env.LVMSYNC_KERNEL_EVENTS ?? ''), 'output');
+}
 
 /**
  * Runs a file's tests under the kernel rig. On the host it boots one guest, runs the file in it,
@@ -105,6 +112,10 @@ async function runGuest(file: string, options: KernelOptions): Promise<void> {
   clearInterval(timer);
   readEvents();
   closeSync(events);
+  const output = join(directory, 'output');
+  if (options.outputTo !== undefined && existsSync(output)) {
+    await cp(output, options.outputTo, { recursive: true });
+  }
   await rm(directory, { recursive: true, force: true });
 
   // Nothing the guest began or promised may vanish.
