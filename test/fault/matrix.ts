@@ -3,10 +3,9 @@ import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { guestOutput, inGuest } from '../support/kernel.js';
 
 /** Where the rows go, as JSON lines in one file for each process. */
-export const matrixDirectory = process.env.LVMSYNC_MATRIX_DIR ?? join(tmpdir(), 'lvmsync-matrix');
+const MATRIX_DIRECTORY = process.env.LVMSYNC_MATRIX_DIR ?? join(tmpdir(), 'lvmsync-matrix');
 
 /** Process ids come again, in guests always. */
 const started = Date.now();
@@ -41,10 +40,9 @@ export type Outcome =
   | 'undetectable';
 
 export function appendRow(row: Row): void {
-  const directory = inGuest ? guestOutput() : matrixDirectory;
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(MATRIX_DIRECTORY, { recursive: true });
   appendFileSync(
-    join(directory, `${hostname()}-${process.pid}-${started}.jsonl`),
+    join(MATRIX_DIRECTORY, `${hostname()}-${process.pid}-${started}.jsonl`),
     `${JSON.stringify(row)}\n`,
   );
 }

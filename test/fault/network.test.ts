@@ -9,14 +9,14 @@ import { kernelTests } from '../support/kernel.js';
 import { createGroup, createSnapshot, createVolume, removeGroup } from '../support/lvm.js';
 import { lvmsync, lvmsyncOk } from '../support/lvmsync.js';
 import { createTarget, createTargetGroup, removeTarget, type Target } from '../support/transfer.js';
-import { appendRow, assertRow, matrixDirectory } from './matrix.js';
+import { appendRow, assertRow } from './matrix.js';
 
 const MIB = 1024 * 1024;
 /** The sender's end of the pair that leads to the first receiver. */
 const LINK = 'veth1';
 const TRANSPORT = 4;
 
-const RIG = { disks: ['96M', '64M'], modules: ['sch_netem'], outputTo: matrixDirectory };
+const RIG = { disks: ['96M', '64M'], modules: ['sch_netem'] };
 
 kernelTests(import.meta.url, RIG, ([disk, receiverDisk]) => {
   let receiver: Receiver;

@@ -11,9 +11,11 @@ export interface Segment {
   target: string;
 }
 
-/** Creates a device. Resolves its path. */
+/** Creates a device, with a uuid that a device of this name always has. Resolves its path. */
 export async function createMapped(name: string, segments: Segment[]): Promise<string> {
-  await mustRun('dmsetup', ['create', name], { input: tableOf(segments) });
+  await mustRun('dmsetup', ['create', name, '--uuid', `lvmsync-test-${name}`], {
+    input: tableOf(segments),
+  });
   return `/dev/mapper/${name}`;
 }
 

@@ -1,8 +1,16 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+} from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,19 +24,12 @@ export interface KernelOptions {
   modules?: string[];
   /** The guest's memory; everything its tests write to files is in it. Default 2G. */
   memory?: string;
-  /** A directory of the host's that gets what the tests leave in `guestOutput()`. */
-  outputTo?: string;
   /** The guest is killed after that long; default 300. */
   timeoutSeconds?: number;
 }
 
 /** Whether this process runs in the guest, where anything may be done to devices and networks. */
 export const inGuest = process.env.LVMSYNC_KERNEL_GUEST === '1';
-
-/** In the guest: the directory whose files outlive it, where `outputTo` asks for them. */
-export function guestOutput(): string {
-  return join(dirname(process.env.LVMSYNC_KERNEL_EVENTS ?? ''), 'output');
-}
 
 /**
  * Runs a file's tests under the kernel rig. On the host it boots one guest, runs the file in it,
@@ -112,10 +113,7 @@ async function runGuest(file: string, options: KernelOptions): Promise<void> {
   clearInterval(timer);
   readEvents();
   closeSync(events);
-  const output = join(directory, 'output');
-  if (options.outputTo !== undefined && existsSync(output)) {
-    await cp(output, options.outputTo, { recursive: true });
-  }
+  keepMatrixRows(join(directory, MATRIX), basename(file));
   await rm(directory, { recursive: true, force: true });
 
   // Nothing the guest began or promised may vanish.
@@ -128,6 +126,19 @@ async function runGuest(file: string, options: KernelOptions): Promise<void> {
     fail(`${basename(file)} has tests`, `the guest reported none\n${guest.output}`);
   } else if (guest.status !== 0 && failures === 0) {
     fail(`${basename(file)} ends well`, `all tests passed, but ${died}`);
+  }
+}
+
+/** Rows of the fault matrix are written by tests that may run here or in a guest. */
+const MATRIX = 'matrix';
+
+/** Puts the guest's rows to those that were written here (test/fault/matrix.ts). */
+function keepMatrixRows(guestDirectory: string, file: string): void {
+  if (!existsSync(guestDirectory)) return;
+  const directory = process.env.LVMSYNC_MATRIX_DIR ?? join(tmpdir(), 'lvmsync-matrix');
+  mkdirSync(directory, { recursive: true });
+  for (const name of readdirSync(guestDirectory)) {
+    copyFileSync(join(guestDirectory, name), join(directory, `${file}-${process.pid}-${name}`));
   }
 }
 
@@ -173,7 +184,11 @@ function bootGuest(
   return new Promise((resolve) => {
     const rig = spawn(join(repositoryRoot, 'scripts', 'kernel', 'run'), args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...env, LVMSYNC_KERNEL_EVENTS: eventsFile },
+      env: {
+        ...env,
+        LVMSYNC_KERNEL_EVENTS: eventsFile,
+        LVMSYNC_MATRIX_DIR: join(directory, MATRIX),
+      },
     });
     let output = '';
     for (const stream of [rig.stdout, rig.stderr]) {
