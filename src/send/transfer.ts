@@ -110,11 +110,14 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     // Not before: a receipt for what is still to come would end the listening.
     const receipt = inbox.expect(RECORD.receipt);
     const endBytes = await writeEnd(writer, totals);
+    // A receiver that misses the end record must come to an end, and not be kept alive.
+    stopKeepingAlive();
+    channel.input.end();
     checkReceipt(parseReceipt((await receipt).payload), totals);
     return { ...report, streamBytes: report.streamBytes + endBytes };
   } catch (error) {
     // The receiver must not take the end of the stream for an accident, or wait for more.
-    if (!channel.input.destroyed) {
+    if (!channel.input.destroyed && !channel.input.writableEnded) {
       await writer.write(encodeMessage(RECORD.refuse, refusalOf(error))).catch(() => undefined);
     }
     throw error;

@@ -216,7 +216,7 @@ const LIES: Forgery[] = [
         flushed: true,
       }),
     ]),
-    expected: { sender: [INTEGRITY], message: /before it was over/, target: ['base'] },
+    expected: { sender: [INTEGRITY], message: /not asked/, target: ['base'] },
   },
   {
     fault: 'no receipt',

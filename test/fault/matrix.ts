@@ -1,11 +1,14 @@
 /** The fault matrix: one row for every kind of transfer under every fault, and what must hold. */
 import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Where the rows go, as JSON lines in one file for each process. */
 const MATRIX_DIRECTORY = process.env.LVMSYNC_MATRIX_DIR ?? join(tmpdir(), 'lvmsync-matrix');
+
+/** Process ids come again, in guests always. */
+const started = Date.now();
 
 /** How many points a seeded fault is tried at for each kind: more in the full matrix. */
 export const faultPoints = Number(process.env.LVMSYNC_FAULT_POINTS ?? 25);
@@ -38,7 +41,10 @@ export type Outcome =
 
 export function appendRow(row: Row): void {
   mkdirSync(MATRIX_DIRECTORY, { recursive: true });
-  appendFileSync(join(MATRIX_DIRECTORY, `${process.pid}.jsonl`), `${JSON.stringify(row)}\n`);
+  appendFileSync(
+    join(MATRIX_DIRECTORY, `${hostname()}-${process.pid}-${started}.jsonl`),
+    `${JSON.stringify(row)}\n`,
+  );
 }
 
 /** What holds for every row, whatever the fault. */

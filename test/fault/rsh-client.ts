@@ -12,6 +12,7 @@ socket.write(`${JSON.stringify(commandLine)}\n`);
 process.stdin.pipe(socket);
 socket.pipe(process.stdout);
 process.stdout.on('error', () => socket.destroy());
+socket.on('end', () => socket.destroy()); // the far side is gone, as when ssh's connection ends
 socket.on('error', () => {});
 socket.on('close', () => {
   let end = { status: 255, stderr: '' };

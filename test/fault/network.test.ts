@@ -1,0 +1,168 @@
+/** A network that loses, delays or forgets, between the built-in SSH and a real sshd. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { mustRun } from '../support/command.js';
+import { assertSameDevices, compareDevices, seededWrites, writeAt } from '../support/devices.js';
+import { type Receiver, startReceiver } from '../support/hosts.js';
+import { kernelTests } from '../support/kernel.js';
+import { createGroup, createSnapshot, createVolume, removeGroup } from '../support/lvm.js';
+import { lvmsync, lvmsyncOk } from '../support/lvmsync.js';
+import { createTarget, createTargetGroup, removeTarget, type Target } from '../support/transfer.js';
+import { appendRow, assertRow } from './matrix.js';
+
+const MIB = 1024 * 1024;
+/** The sender's end of the pair that leads to the first receiver. */
+const LINK = 'veth1';
+const TRANSPORT = 4;
+
+const RIG = { disks: ['96M', '64M'], modules: ['sch_netem'] };
+
+kernelTests(import.meta.url, RIG, ([disk, receiverDisk]) => {
+  let receiver: Receiver;
+  let origin: string;
+  let snapshot: string;
+  before(async () => {
+    await createGroup('near', [disk!]);
+    receiver = await startReceiver({ disks: [receiverDisk!] });
+    await createTargetGroup(receiver, receiverDisk!);
+    origin = await createVolume('near', 'origin', 12 * MIB, 1);
+    snapshot = await createSnapshot('near', 'origin', 'changes', 16 * MIB);
+    writeAt(origin, 2, seededWrites(2, 300, 32 * 1024, 12 * MIB));
+  });
+  after(async () => {
+    await receiver.stop();
+    await removeGroup('near');
+  });
+
+  /** A copy of the origin as it was, which a test is the only one to change. */
+  async function freshTarget(): Promise<Target> {
+    return createTarget(receiver, snapshot);
+  }
+
+  const shape = (...words: string[]) =>
+    mustRun('tc', ['qdisc', 'replace', 'dev', LINK, 'root', 'netem', ...words]);
+  const unshape = () => mustRun('tc', ['qdisc', 'del', 'dev', LINK, 'root']);
+
+  /** Sends slowly enough to be struck in the middle, strikes, and judges what comes of it. */
+  async function struck(
+    fault: string,
+    strike: () => Promise<unknown>,
+    restore: () => Promise<unknown>,
+    options: string[] = ['--retries', '0'],
+  ): Promise<void> {
+    const target = await freshTarget();
+    await shape('rate', '8mbit');
+    const run = lvmsync(['--timeout', '5', ...options, snapshot, target.destination]);
+    await someHasArrived(target);
+    await strike();
+    const { status, stderr } = await run;
+    await restore();
+    await judge(fault, target, status, stderr);
+  }
+
+  async function judge(
+    fault: string,
+    target: Target,
+    status: number | null,
+    stderr: string,
+  ): Promise<void> {
+    const { differingBlocks } = await compareDevices(origin, target.path);
+    const succeeded = status === 0;
+    // The receiver of the broken connection may still wait for it, and hold the target.
+    await lvmsyncOk(['--retries', '5', snapshot, target.destination]);
+    const healed = (await compareDevices(origin, target.path)).differingBlocks === 0;
+    const row = {
+      kind: 'ssh-4',
+      fault,
+      outcome: succeeded ? 'succeeded' : 'failed',
+      exits: [status ?? 'signal'],
+      message: /^FATAL ERROR: (.*)$/m.exec(stderr)?.[1] ?? '',
+      target: differingBlocks === 0 ? 'new' : 'torn',
+      healed,
+      falseSuccess: succeeded && differingBlocks > 0,
+      lostData: false,
+    } as const;
+    appendRow(row);
+    assertRow(row);
+    if (!succeeded) {
+      assert.equal(status, TRANSPORT, stderr);
+      assert.match(stderr, /^FATAL ERROR: .*(nothing came|lost|ended|connection|stopped).*\n {2}/m);
+    }
+    await assertSameDevices(origin, target.path);
+    await removeTarget(receiver, target);
+  }
+
+  async function someHasArrived(target: Target): Promise<void> {
+    for (let waited = 0; waited < 300; waited++) {
+      const stats = await receiver.mustRun('sh', [
+        '-c',
+        'cat /sys/dev/block/$(stat -Lc %Hr:%Lr "$1")/stat',
+        'sh',
+        target.remotePath,
+      ]);
+      const writes = Number(stats.trim().split(/\s+/)[4]);
+      if (writes > 0 && waited > 0 && writes !== firstWrites) return;
+      firstWrites = waited === 0 ? writes : firstWrites;
+      await delay(100);
+    }
+    throw new Error('nothing arrives at the target');
+  }
+  let firstWrites = 0;
+
+  test('when everything is dropped in the middle of a transfer then the sender gives up in time', async () => {
+    await struck('everything dropped', () => shape('loss', '100%'), unshape);
+  });
+
+  test('when the link goes down on the receiving side and up again then the run says so or succeeds', async () => {
+    const link = (state: string) => receiver.mustRun('ip', ['link', 'set', 'eth0', state]);
+    await struck(
+      'link down',
+      () => link('down'),
+      async () => {
+        await link('up');
+        await unshape();
+      },
+    );
+  });
+
+  test('when the receiver forgets the connection then its half that is open is noticed', async () => {
+    await struck(
+      'half-open connection',
+      async () => {
+        await shape('loss', '100%');
+        await receiver.sshd.cutConnections(); // of which the sender hears nothing
+      },
+      unshape,
+    );
+  });
+
+  test('when the connection is lost once and made again then the run succeeds by itself', async () => {
+    await struck(
+      'connection cut, retried',
+      async () => {
+        await receiver.sshd.cutConnections();
+        await unshape();
+      },
+      async () => {},
+      ['--retries', '3'],
+    );
+  });
+
+  for (const [fault, words] of [
+    ['5% loss', ['loss', '5%']],
+    ['200 ms delay', ['delay', '100ms']],
+  ] as const) {
+    test(`when the network has ${fault} then the transfer succeeds`, async () => {
+      const target = await freshTarget();
+      await shape(...words);
+      const back = ['qdisc', 'replace', 'dev', 'eth0', 'root', 'netem', ...words];
+      await receiver.mustRun('tc', back);
+      const { status, stderr } = await lvmsync([snapshot, target.destination]);
+      await unshape();
+      await receiver.mustRun('tc', ['qdisc', 'del', 'dev', 'eth0', 'root']);
+      assert.equal(status, 0, stderr);
+      await judge(fault, target, status, stderr);
+    });
+  }
+});
