@@ -172,7 +172,7 @@ async function assertRestores(scene: Scene, target: string, snapback: string): P
   const copy = scene.freshPath('restored');
   copyFileSync(target, copy);
   if (lookAtTarget(scene, copy).state === 'base') return;
-  const { status, stderr } = await startLvmsync(['--apply', snapback, copy]).ended;
+  const { status, stderr } = await startLvmsync(['rollback', '--force', snapback, copy]).ended;
   assert.equal(status, 0, `the snapback of a failed run: ${stderr}`);
   assert.ok(readFileSync(copy).equals(scene.base), 'the snapback restores the base');
 }

@@ -7,9 +7,7 @@ import { after, before, test } from 'node:test';
 import { type CommandResult, mustRun, runCommand } from '../support/command.js';
 import {
   assertSameDevices,
-  compareDevices,
   copyDevice,
-  deviceBytes,
   fillDevice,
   seededWrites,
   writeAt,
