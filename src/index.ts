@@ -11,7 +11,7 @@ export type { Lock } from './block/lock.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
-export { type ApplyOptions, applyStream } from './receive/apply.js';
+export { type ApplyOptions, applyStream, refuseSender } from './receive/apply.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
 export type { BaseCheck } from './send/base-check.js';

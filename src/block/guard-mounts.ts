@@ -7,6 +7,8 @@ export interface Mount {
   readonly mountPoint: string;
   /** What was mounted, as the file system tells it: a device path, or anything else. */
   readonly source: string;
+  /** The file system itself, not just this mount of it. */
+  readonly readOnly: boolean;
 }
 
 /** A mount, and the process to look into when it is in another mount namespace than ours. */
@@ -42,6 +44,7 @@ export function parseMountinfo(text: string): Mount[] {
       device,
       mountPoint: unescapeOctal(mountPoint),
       source: unescapeOctal(fields[separator + 2] ?? ''),
+      readOnly: fields[separator + 3]?.split(',').includes('ro') ?? false,
     });
   }
   return mounts;

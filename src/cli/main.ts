@@ -4,6 +4,7 @@ import { runApply } from './apply.js';
 import { type Chosen, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { runRollback } from './rollback.js';
+import { runServe } from './serve.js';
 import { runSync } from './sync.js';
 
 /**
@@ -13,6 +14,7 @@ import { runSync } from './sync.js';
  * @returns the exit code
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'serve') return runServe(argv.slice(1));
   let chosen: Chosen;
   try {
     chosen = parseCommandLine(argv);

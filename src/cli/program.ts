@@ -153,6 +153,10 @@ function classicProgram(): Command {
       '\nA volume that is named like a command is given with its group or a path: vg/rollback, ./rollback.',
     )
     .version(packageVersion(), '-V, --version')
+    .addHelpText(
+      'after',
+      '\nlvmsync serve: a receiver for a forced command in authorized_keys; see lvmsync serve --help',
+    )
     .showSuggestionAfterError()
     .configureOutput(ERROR_OUTPUT);
 }

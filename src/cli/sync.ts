@@ -91,7 +91,8 @@ function positionals({ source, destination, options }: Job): Words {
 function openSource(job: Job, name: string | undefined, engine: Engine): Promise<ChangeSource> {
   const { cowDevice, dataSource, force } = job.options;
   if (name !== undefined) {
-    return openSnapshotSource({ name, dataPath: dataSource, force, engine });
+    const { warn: onWarning } = job.reporter;
+    return openSnapshotSource({ name, dataPath: dataSource, force, engine, onWarning });
   }
   return openStoreSource({ storePath: cowDevice ?? '', dataPath: dataSource ?? '', engine });
 }

@@ -6,6 +6,7 @@ import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
+import { isRefusalOfPeer } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
@@ -33,7 +34,7 @@ export interface ApplyOptions extends OpenTargetOptions {
   snapbackFormat?: 3 | 4 | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
-  /** Called when a failure has been told to the sender, which will show it. */
+  /** Called when the sender knows of a failure, and will show it. */
   onRefusalSent?: (() => void) | undefined;
 }
 
@@ -57,7 +58,8 @@ export async function applyStream(options: ApplyOptions): Promise<ReceiveReport>
       await target.close();
     }
   } catch (error) {
-    if (answers !== undefined && (await sendRefusal(answers, error))) options.onRefusalSent?.();
+    if (isRefusalOfPeer(error)) options.onRefusalSent?.();
+    else if (answers && (await sendRefusal(answers, error))) options.onRefusalSent?.();
     throw error;
   } finally {
     stopKeepingAlive?.();
@@ -69,6 +71,13 @@ function checkOptions({ transactional, snapbackPath, snapbackFormat }: ApplyOpti
   throw new LvmsyncError('USAGE', '--transactional needs the snapback in format 4', {
     hint: 'leave --snapback-format away: a snapback in format 3 cannot be gone on with',
   });
+}
+
+/** Tells a sender that speaks PROTO[4] why it will not be served; false when it cannot be told. */
+export async function refuseSender(answers: Writable, error: unknown): Promise<boolean> {
+  const writer = createStreamWriter(answers);
+  await writer.write(Buffer.from(PROTO4_HANDSHAKE)).catch(() => {}); // the next write meets it too
+  return sendRefusal(writer, error);
 }
 
 async function applyTo(
@@ -143,6 +152,11 @@ async function receiveAny(
 ): Promise<ReceiveReport> {
   const { engine } = options;
   const { protocol } = await readHandshake(source);
+  if (protocol === 3 && answers !== undefined) {
+    throw new LvmsyncError('STREAM_UNKNOWN', 'the sender asked for PROTO[4] and speaks PROTO[3]', {
+      hint: 'use the same version of lvmsync on both ends',
+    });
+  }
   if (protocol === 3) {
     if (options.transactional) throw needsProto4();
     await target.state.forgetProgress();

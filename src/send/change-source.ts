@@ -1,6 +1,8 @@
 /** What is to be sent: a list of changes, where their data is, and whether both still hold. */
 import { stat } from 'node:fs/promises';
 import type { BlockFile, Engine } from '../block/engine.js';
+import { deviceId } from '../block/guard-devices.js';
+import { readMounts } from '../block/guard-mounts.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { checkDataSource } from '../lvm/data-source.js';
@@ -67,6 +69,8 @@ export interface SnapshotOptions {
   /** Take `dataPath` even if it is not such a snapshot. */
   force?: boolean | undefined;
   engine: Engine;
+  /** Told what makes the copy doubtful without making it wrong for certain. */
+  onWarning?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -79,6 +83,7 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
   const { engine } = options;
   const snapshot = await findThickSnapshot(options.name);
   const dataPath = await findDataSource(snapshot, options);
+  if (dataPath === undefined) await warnIfMounted(snapshot, options);
   const status = await readActiveStatus(snapshot);
   const source = await openSource({
     storePath: snapshot.storePath,
@@ -116,6 +121,18 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
 async function isSameDevice(one: string, other: string): Promise<boolean> {
   const [first, second] = await Promise.all([stat(one), stat(other)]);
   return first.isBlockDevice() && second.isBlockDevice() && first.rdev === second.rdev;
+}
+
+async function warnIfMounted(
+  { originPath }: ThickSnapshot,
+  { onWarning }: SnapshotOptions,
+): Promise<void> {
+  const device = deviceId((await stat(originPath, { bigint: true })).rdev);
+  const mount = (await readMounts()).find((one) => one.device === device && !one.readOnly);
+  if (mount === undefined) return;
+  onWarning?.(
+    `${originPath} is mounted on ${mount.mountPoint}: what is still in memory is not sent, and a change during the run fails it; unmount it, or read from a later snapshot with --data-source`,
+  );
 }
 
 /** LVM's UUIDs do not come again; for a snapshot made with dmsetup there is only its place. */

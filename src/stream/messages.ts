@@ -65,7 +65,8 @@ export function parseSenderHello(payload: Buffer): SenderHello {
   const extents = object(source, 'extents');
   return {
     version: text(fields, 'version'),
-    run: text(fields, 'run'),
+    // A file is no run that could be resumed.
+    run: fields.run === undefined ? '' : text(fields, 'run'),
     capabilities: capabilities(fields),
     source: {
       sizeBytes: count(source, 'sizeBytes'),
@@ -123,7 +124,15 @@ export function parseRefusal(payload: Buffer, peer: string): LvmsyncError {
   const hint = fields.hint === undefined ? undefined : printable(text(fields, 'hint'));
   return new LvmsyncError(isErrorCode(code) ? code : 'REMOTE_FAILED', message, {
     ...(hint !== undefined && { hint }),
+    cause: REFUSED_THERE,
   });
+}
+
+const REFUSED_THERE = 'a refusal of the other end';
+
+/** Whether the error is one that the other end has told of, and so knows and shows itself. */
+export function isRefusalOfPeer(error: unknown): boolean {
+  return error instanceof LvmsyncError && error.cause === REFUSED_THERE;
 }
 
 export function refusalOf(error: unknown): Refusal {

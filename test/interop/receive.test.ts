@@ -60,14 +60,20 @@ test('when the stream has no record then nothing changes and all is well', async
   }
 });
 
+/** A snapback that an original can read, too. */
+const CLASSIC = ['--snapback-format', '3'];
+
 test('when a snapback is asked for then it does what the recorded one does', async () => {
   const base = fixture('dest-base.img');
   const stream = fixture('p3-two-chunks.stream');
   const target = bench.write('target', base);
   const snapback = bench.path('two-chunks');
-  const applied = await bench.lvmsync(['--apply', '-', '--snapback', snapback, target], {
-    input: stream,
-  });
+  const applied = await bench.lvmsync(
+    ['--apply', '-', '--snapback', snapback, ...CLASSIC, target],
+    {
+      input: stream,
+    },
+  );
   assert.equal(applied.status, 0, applied.stderr);
   const after = withRecords(base, decodeStream(stream));
   assert.ok(readFileSync(target).equals(after));
@@ -108,7 +114,9 @@ test('when records overwrite one another then the last one wins and the snapback
   const target = bench.write('target', base);
   const snapback = bench.path('overlapping');
   const input = encodeStream(records);
-  const applied = await bench.lvmsync(['--apply', '-', '-b', snapback, target], { input });
+  const applied = await bench.lvmsync(['--apply', '-', '-b', snapback, ...CLASSIC, target], {
+    input,
+  });
   assert.equal(applied.status, 0, applied.stderr);
   const changed = withRecords(base, records);
   assert.ok(readFileSync(target).equals(changed));

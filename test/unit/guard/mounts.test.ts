@@ -10,19 +10,19 @@ import {
 test('when a mountinfo line has optional fields then the source is found behind the separator', () => {
   const text = [
     '36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 propagate_from:2 - ext4 /dev/root rw,errors=continue',
-    '37 35 0:45 / /data rw - btrfs /dev/sdb rw',
+    '37 35 0:45 / /data rw - btrfs /dev/sdb ro,degraded',
     '',
   ].join('\n');
   assert.deepEqual(parseMountinfo(text), [
-    { device: '98:0', mountPoint: '/mnt2', source: '/dev/root' },
-    { device: '0:45', mountPoint: '/data', source: '/dev/sdb' },
+    { device: '98:0', mountPoint: '/mnt2', source: '/dev/root', readOnly: false },
+    { device: '0:45', mountPoint: '/data', source: '/dev/sdb', readOnly: true },
   ]);
 });
 
 test('when a mount point is named - then the separator is still the later one', () => {
   // The kernel prints paths from the root, so that a lone hyphen can only be the separator.
   assert.deepEqual(parseMountinfo('36 35 8:1 / /- rw shared:1 - ext4 /dev/sda1 rw\n'), [
-    { device: '8:1', mountPoint: '/-', source: '/dev/sda1' },
+    { device: '8:1', mountPoint: '/-', source: '/dev/sda1', readOnly: false },
   ]);
 });
 
@@ -51,7 +51,7 @@ test('when a line is not mountinfo then it is left out', () => {
 
 test('when a file system has an empty source then the mount still counts', () => {
   assert.deepEqual(parseMountinfo('1 2 8:1 / /x rw - ext4  rw'), [
-    { device: '8:1', mountPoint: '/x', source: '' },
+    { device: '8:1', mountPoint: '/x', source: '', readOnly: false },
   ]);
 });
 

@@ -27,12 +27,13 @@ const MESSAGES: Record<string, Message> = {
     parse: parseSenderHello,
     good: {
       version: '1.2.3',
+      run: 'one',
       capabilities: ['zstd'],
       source: {
         sizeBytes: 1 << 30,
         chunkBytes: 4096,
         id: 'a b c',
-        extents: { count: 2, bytes: 8192 },
+        extents: { count: 2, bytes: 8192, digest: '0123456789abcdef' },
       },
     },
   },
@@ -40,10 +41,10 @@ const MESSAGES: Record<string, Message> = {
     parse: parseReceiverHello,
     good: { version: '1', capabilities: [], target: { sizeBytes: 4096, kind: 'file' } },
   },
-  ACCEPT: { parse: parseAccept, good: { resume: 4096 } },
+  ACCEPT: { parse: parseAccept, good: { resume: 4096, resumeRun: 'one', startsOver: 'why' } },
   END: { parse: parseTotals, good: TOTALS },
   RECEIPT: { parse: parseReceipt, good: { ...TOTALS, flushed: true } },
-  DURABLE: { parse: parseDurable, good: { records: 1, dataBytes: 4096 } },
+  DURABLE: { parse: parseDurable, good: { offset: 4096 } },
   REFUSE: {
     parse: (payload) => parseRefusal(payload, 'peer').code,
     good: { code: 'TARGET_IN_USE', message: 'no', hint: 'wait' },
@@ -51,7 +52,7 @@ const MESSAGES: Record<string, Message> = {
 };
 
 /** Fields that may be left out, and one whose absence means `false`. */
-const OPTIONAL = new Set(['resume', 'hint', 'flushed']);
+const OPTIONAL = new Set(['run', 'resume', 'resumeRun', 'startsOver', 'hint', 'flushed']);
 
 const WRONG: Record<string, Value[]> = {
   string: [1, null, true, [], {}],
