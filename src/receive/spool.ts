@@ -85,7 +85,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   const spool = snapbackPath === undefined ? {} : { snapback: snapbackPath };
   await file.append(
     Buffer.from(PROTO4_HANDSHAKE),
-    encodeMessage(RECORD.hello, { version, capabilities: ['zstd'], source, spool }),
+    encodeMessage(RECORD.hello, { version, run: '', capabilities: ['zstd'], source, spool }),
   );
 
   return {

@@ -29,6 +29,7 @@ export function markPrefix(log: string): string {
 export function encodeLogHello({ version, log, target }: UndoLogHello): Buffer {
   return encodeMessage(RECORD.hello, {
     version,
+    run: log,
     capabilities: [],
     source: { ...target, chunkBytes: LOG_BLOCK_BYTES, extents: { count: 0, bytes: 0, digest: '' } },
     log,

@@ -100,7 +100,10 @@ export async function openSnapshotSource(options: SnapshotOptions): Promise<Chan
     ...source,
     async recheck() {
       await source.recheck();
-      const after = await readActiveStatus(snapshot);
+      const after = await readActiveStatus(snapshot).catch((cause: unknown) => {
+        if (!(cause instanceof LvmsyncError) || cause.code === 'SNAPSHOT_INVALID') throw cause;
+        throw lost(snapshot.name, snapshot.snapshotPath, cause.message);
+      });
       if (dataPath === undefined && after.exceptionCount !== source.exceptionCount) {
         throw new LvmsyncError(
           'SNAPSHOT_CHANGED',
@@ -188,6 +191,9 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
       async recheck() {
         const state = await readStoreState(store, { engine, exceptionCount });
         if (!state.valid) throw filledUp(description);
+        if (state.exceptionCount < exceptionCount) {
+          throw lost(description, description, 'its list of changes has become shorter');
+        }
         if (originIsLive && state.exceptionCount !== exceptionCount) {
           throw new LvmsyncError(
             'SNAPSHOT_CHANGED',
@@ -221,6 +227,15 @@ function filledUp(description: string): LvmsyncError {
       path: description,
       hint: 'remove it, take a new and larger one (lvcreate -s -L), and copy the whole volume again',
     },
+  );
+}
+
+/** What is a refusal before a transfer is not one behind it: the target has been written. */
+function lost(name: string, path: string, sign: string): LvmsyncError {
+  return new LvmsyncError(
+    'SNAPSHOT_CHANGED',
+    `${name} was removed or merged during the run (${sign}); the target may lack changes`,
+    { path, hint: 'take a new snapshot and copy the whole volume again' },
   );
 }
 
