@@ -27,6 +27,8 @@
       'NAPI_VERSION=8',
       'NAPI_DISABLE_CPP_EXCEPTIONS',
       'NODE_ADDON_API_DISABLE_DEPRECATED',
+      # A worker that is being terminated can neither take an answer nor an exception.
+      'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
       # A worker that is being terminated can be thrown nothing: that is no reason to abort.
       'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
     ],

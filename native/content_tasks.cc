@@ -22,6 +22,7 @@ void ZeroBlocksTask::Run() { found_ = FindZeroBlocks(content_.data, content_.byt
 
 Napi::Value ZeroBlocksTask::Result(Napi::Env env) {
   auto result = Napi::Uint8Array::New(env, found_.size());
+  if (result.IsEmpty()) return env.Undefined();  // a worker that is being terminated
   if (!found_.empty()) std::memcpy(result.Data(), found_.data(), found_.size());
   return result;
 }
