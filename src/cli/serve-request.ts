@@ -11,6 +11,8 @@ export interface ServeRequest {
   timeout?: number;
   /** A plain file name, to be put into the configured directory. */
   snapbackName?: string;
+  snapbackFormat?: 3 | 4;
+  transactional?: true;
 }
 
 export interface ServePolicy {
@@ -61,6 +63,12 @@ export function parseServeRequest(command: string, policy: ServePolicy): ServeRe
       case '--snapback':
         options.snapbackName = parseFileName(words.shift(), policy);
         break;
+      case '--snapback-format':
+        options.snapbackFormat = parseFormat(words.shift());
+        break;
+      case '--transactional':
+        options.transactional = true;
+        break;
       case '--force':
         if (!policy.allowForce) throw refused('--force is not allowed');
         options.force = true;
@@ -103,6 +111,11 @@ function parseSeconds(text: string | undefined): number {
   const seconds = Number(text);
   if (text !== undefined && /^\d+(\.\d+)?$/.test(text) && seconds <= MAX_SECONDS) return seconds;
   throw refused('--timeout needs a number of seconds');
+}
+
+function parseFormat(text: string | undefined): 3 | 4 {
+  if (text === '3' || text === '4') return text === '3' ? 3 : 4;
+  throw refused('--snapback-format is 3 or 4');
 }
 
 function parseFileName(name: string | undefined, { allowSnapback }: ServePolicy): string {

@@ -23,6 +23,8 @@ interface ServeOptions {
 }
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
+const STDIN_FD = 0;
+const SENDER = 'the sender';
 
 /**
  * `lvmsync serve`: a receiver for a forced command in authorized_keys. What the client asked for is
@@ -85,7 +87,7 @@ async function serve(
   const { targetPath, snapbackName, timeout = DEFAULT_TIMEOUT_SECONDS, force } = request;
   const { engine } = loadEngine(choice);
   const report = await applyStream({
-    input: streamSource(process.stdin, 'the sender'),
+    input: engine.readInput?.(STDIN_FD, SENDER) ?? streamSource(process.stdin, SENDER),
     targetPath,
     engine,
     answers: standardOutput(),
@@ -93,6 +95,8 @@ async function serve(
     timeoutMs: timeout * 1000,
     ...(snapbackDir !== undefined &&
       snapbackName !== undefined && { snapbackPath: join(snapbackDir, snapbackName) }),
+    snapbackFormat: request.snapbackFormat,
+    transactional: request.transactional,
     force,
     onWarning: reporter.warn,
     onRefusalSent: reporter.hushFailure,

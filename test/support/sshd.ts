@@ -71,8 +71,16 @@ export interface TestSshd {
 
 const SSHD = '/usr/sbin/sshd';
 
-/** Variables that keep programs alive under the kernel rig; sshd would not pass them on. */
-const PROTECTED = ['GLIBC_TUNABLES', 'OPENSSL_ia32cap', 'SIMDUTF_FORCE_IMPLEMENTATION'];
+/**
+ * Variables that sshd would not pass on: those that keep programs alive under the kernel rig, and
+ * the tests' own state directory.
+ */
+const PASSED_ON = [
+  'GLIBC_TUNABLES',
+  'OPENSSL_ia32cap',
+  'SIMDUTF_FORCE_IMPLEMENTATION',
+  'LVMSYNC_STATE_DIR',
+];
 
 /** Starts an sshd that lets the current user in with a throwaway key. */
 export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
@@ -129,7 +137,7 @@ async function commonSettings(
       '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     ].join(':'),
   };
-  for (const name of PROTECTED) {
+  for (const name of PASSED_ON) {
     const value = process.env[name];
     if (value !== undefined) environment[name] = value;
   }

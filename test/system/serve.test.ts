@@ -79,6 +79,11 @@ describe('lvmsync serve behind a forced command', () => {
     assert.ok(sameContent(target, base));
   });
 
+  test('when --transactional is asked for then the target becomes new', async () => {
+    await lvmsyncOk(send('--transactional', 'receiver:data'));
+    assert.ok(sameContent(target, origin));
+  });
+
   test('when --force or --snapback are asked for then they are refused', async () => {
     await lvmsyncFails(send('--force', 'receiver:data'), 3, /--force is not allowed/);
     const snapback = send('--snapback', 'before', 'receiver:data');

@@ -32,6 +32,9 @@ test('when allowed options are given then they are understood', () => {
     '4',
     '--timeout',
     '90',
+    '--snapback-format',
+    '3',
+    '--transactional',
   ];
   assert.deepEqual(parseServeRequest(request(...words, 'data'), lenient), {
     targetPath: '/dev/vg/data',
@@ -40,6 +43,8 @@ test('when allowed options are given then they are understood', () => {
     debug: true,
     force: true,
     timeout: 90,
+    snapbackFormat: 3,
+    transactional: true,
   });
 });
 
