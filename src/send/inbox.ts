@@ -77,7 +77,9 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
 
   readAll().catch((error: unknown) => {
     if (ended) return;
-    failure = error instanceof LvmsyncError ? error : lost(peer, error);
+    // Cut inside a record or between two: for a sender it is the same, the receiver is gone.
+    const isOwn = error instanceof LvmsyncError && error.code !== 'STREAM_TRUNCATED';
+    failure = isOwn ? error : lost(peer, error);
     for (const waiters of expected.values()) for (const { reject } of waiters) reject(failure);
     onFailure(failure);
   });

@@ -117,7 +117,7 @@ test('when the answers of an rsh-4 run are cut then the sender fails, and a seco
         RSH,
         fault,
         { fault: { down: cutAt(type, place) } },
-        { sender: [TRANSPORT, INTEGRITY], message: /connect|ended without|ends inside/ },
+        { sender: [TRANSPORT], message: /connect|ended without|ends inside/ },
       );
       if (type !== RECORD.receipt) assert.notEqual(row.outcome, 'succeeded', JSON.stringify(row));
     }
