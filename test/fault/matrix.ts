@@ -11,7 +11,7 @@ const MATRIX_DIRECTORY = process.env.LVMSYNC_MATRIX_DIR ?? join(tmpdir(), 'lvmsy
 const started = Date.now();
 
 /** How many points a seeded fault is tried at for each kind: more in the full matrix. */
-export const faultPoints = Number(process.env.LVMSYNC_FAULT_POINTS ?? 25);
+export const faultPoints = Number(process.env.LVMSYNC_FAULT_POINTS ?? 10);
 
 export interface Row {
   /** How the data went, such as `rsh-4`. */
