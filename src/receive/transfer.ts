@@ -61,12 +61,18 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   checkSize(hello, target);
   const accept = await resumption(hello, progress);
   await answers?.write(encodeMessage(RECORD.accept, accept));
+  const remember = (durableOffset: number) =>
+    progress.save({ transfer: transferName(hello), run: hello.run, durableOffset });
   const checkpoints = createCheckpoints(applier, async (durableOffset) => {
-    await progress.save({ transfer: transferName(hello), run: hello.run, durableOffset });
+    await remember(durableOffset);
     await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
   });
+  async function begin(): Promise<void> {
+    // From here on the target may hold chunks that are neither old nor new.
+    if (accept.resume === undefined) await remember(0);
+  }
   try {
-    const sent = await applyRecords(reader, applier, checkpoints, options);
+    const sent = await applyRecords(reader, applier, { ...options, checkpoints, begin });
     if (answers === undefined) await expectEnd(reader);
     const totals = applier.totals();
     if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
@@ -135,14 +141,20 @@ function checkSize({ source }: SenderHello, target: BlockFile): void {
   );
 }
 
+interface ApplyRecordsOptions extends TransferOptions {
+  checkpoints: Checkpoints;
+  /** Called before the first record that changes the target. */
+  begin(): Promise<void>;
+}
+
 /** Everything between the hello and the END record, whose totals are returned. */
 async function applyRecords(
   reader: RecordReader,
   applier: RecordApplier,
-  checkpoints: Checkpoints,
-  { answers, target, engine }: TransferOptions,
+  { answers, target, engine, checkpoints, begin }: ApplyRecordsOptions,
 ): Promise<Totals> {
   const checker = createChecker(target, engine);
+  let begun = false;
   for (;;) {
     const header = await reader.nextHeader();
     switch (header?.type) {
@@ -151,6 +163,8 @@ async function applyRecords(
       case RECORD.data:
       case RECORD.zero:
       case RECORD.discard:
+        if (!begun) await begin();
+        begun = true;
         await applier.apply(header, reader);
         await checkpoints.note();
         break;

@@ -55,7 +55,7 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
       const body = Buffer.alloc(MAX_PROLOGUE_BYTES + MAX_JSON_BYTES);
       const { prologue, payload } = await reader.readBody(body, MAX_PROLOGUE_BYTES);
       if (header.type === RECORD.alive || header.type === RECORD.durable) continue;
-      if (header.type === RECORD.refuse) throw parseRefusal(payload, peer);
+      if (header.type === RECORD.refuse) return fail(parseRefusal(payload, peer));
       if (header.type === RECORD.receipt) assertNothingElseIsDue();
       const waiter = expected.get(header.type)?.shift();
       if (waiter === undefined) throw damaged(`${peer} answered what was not asked`);
@@ -75,13 +75,17 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
     }
   }
 
+  function fail(error: LvmsyncError): void {
+    failure = error;
+    for (const waiters of expected.values()) for (const { reject } of waiters) reject(error);
+    onFailure(error);
+  }
+
   readAll().catch((error: unknown) => {
     if (ended) return;
     // Cut inside a record or between two: for a sender it is the same, the receiver is gone.
-    const isOwn = error instanceof LvmsyncError && error.code !== 'STREAM_TRUNCATED';
-    failure = isOwn ? error : lost(peer, error);
-    for (const waiters of expected.values()) for (const { reject } of waiters) reject(failure);
-    onFailure(failure);
+    const isCut = !(error instanceof LvmsyncError) || error.code === 'STREAM_TRUNCATED';
+    fail(isCut ? lost(peer, error) : error);
   });
 
   return {

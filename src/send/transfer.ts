@@ -93,7 +93,8 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     checkTargetSize(hello, options);
     const accept = parseAccept((await answers.accept).payload);
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
-    if (!attempts.baseChecked) await checkBase({ ...options, writer, inbox, onNote });
+    const interrupted = accept.resume !== undefined;
+    if (!attempts.baseChecked) await checkBase({ ...options, interrupted, writer, inbox, onNote });
     attempts.baseChecked = true;
     const extents = await extentsToSend({
       ...options,
