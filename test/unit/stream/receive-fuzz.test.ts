@@ -7,6 +7,7 @@ import type { Engine } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { LvmsyncError } from '#lvmsync/errors.js';
 import { applyStream } from '#lvmsync/receive/apply.js';
+import { rollback } from '#lvmsync/receive/rollback.js';
 import type { ByteSource } from '#lvmsync/stream/bytes.js';
 import { fuzzCases } from '../../support/fuzz.js';
 import { createRandom, type Random } from '../../support/random.js';
@@ -254,7 +255,13 @@ async function runOnce(seed: number, engine: Engine): Promise<string> {
 
   writeFileSync(targetPath, base);
   const input = (fromFile ? dribble : dribbleOnce)(random, stream);
-  const options = { input, targetPath, engine, ...(withSnapback && { snapbackPath }) };
+  const snapbackFormat = random.pick([3, 4] as const);
+  const options = {
+    input,
+    targetPath,
+    engine,
+    ...(withSnapback && { snapbackPath, snapbackFormat }),
+  };
   const outcome = await applyStream(options).then(
     () => 'applied',
     (error: unknown) => {
@@ -279,9 +286,8 @@ async function runOnce(seed: number, engine: Engine): Promise<string> {
     assertOnlyWritten(content, base, fromFile ? [] : writes);
   }
   if (existsSync(snapbackPath)) {
-    const saved = readFileSync(snapbackPath);
+    await rollback({ snapbackPath, targetPath, engine });
     rmSync(snapbackPath);
-    await applyStream({ input: dribble(random, saved), targetPath, engine });
     assert.ok(readFileSync(targetPath).equals(base), 'the snapback does not restore');
   }
   return outcome;
