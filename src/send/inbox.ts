@@ -29,6 +29,8 @@ export interface Inbox {
    *   PEER_STALLED, STREAM_DAMAGED
    */
   expect(type: RecordType): Promise<Answer>;
+  /** Resolves when the conversation has failed, to why. Stays open when it ends well. */
+  readonly failed: Promise<LvmsyncError>;
 }
 
 export interface InboxOptions {
@@ -45,6 +47,10 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
   const expected = new Map<number, PromiseWithResolvers[]>();
   let failure: LvmsyncError | undefined;
   let ended = false;
+  let reportFailure: (error: LvmsyncError) => void = () => {};
+  const failed = new Promise<LvmsyncError>((resolve) => {
+    reportFailure = resolve;
+  });
 
   async function readAll(): Promise<void> {
     const reader = createRecordReader(source, engine);
@@ -77,6 +83,7 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
 
   function fail(error: LvmsyncError): void {
     failure = error;
+    reportFailure(error);
     for (const waiters of expected.values()) for (const { reject } of waiters) reject(error);
     onFailure(error);
   }
@@ -89,6 +96,7 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
   });
 
   return {
+    failed,
     expect(type) {
       const { promise, resolve, reject } = withResolvers();
       promise.catch(() => undefined); // whoever awaits it meets the failure

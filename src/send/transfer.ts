@@ -1,6 +1,7 @@
 /** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
 import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { extentsDigest } from '../extents/digest.js';
@@ -25,10 +26,13 @@ import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
 import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
-import { createInbox } from './inbox.js';
+import { createInbox, type Inbox } from './inbox.js';
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
 import { type SendReport, sendRecords } from './send.js';
+
+/** How long after a broken pipe the receiver's last words are waited for, in milliseconds. */
+const LAST_WORDS_MS = 2000;
 
 export interface SendTransferOptions {
   source: ChangeSource;
@@ -121,10 +125,22 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     if (!channel.input.destroyed && !channel.input.writableEnded) {
       await writer.write(encodeMessage(RECORD.refuse, refusalOf(error))).catch(() => undefined);
     }
-    throw error;
+    throw await whyItStopped(error, inbox);
   } finally {
     stopKeepingAlive();
   }
+}
+
+/** A receiver that takes no more has said why, but that may arrive after the broken pipe. */
+async function whyItStopped(error: unknown, inbox: Inbox): Promise<unknown> {
+  if (!(error instanceof LvmsyncError) || error.code !== 'CONNECTION_LOST') return error;
+  const waiting = new AbortController();
+  const said = await Promise.race([
+    inbox.failed,
+    delay(LAST_WORDS_MS, error, { signal: waiting.signal }),
+  ]);
+  waiting.abort();
+  return said.code === 'CONNECTION_LOST' ? error : said;
 }
 
 /**

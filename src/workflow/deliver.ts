@@ -13,8 +13,11 @@ import { explainEnd } from '../transport/remote-exit.js';
 /** How long a far side may take to end once the stream to it has failed, in milliseconds. */
 const END_GRACE_MS = 10_000;
 
-/** Exit statuses that say that no receiver ever ran: a shell's own, and ssh's. */
-const NEVER_RAN = new Set<number | null>([null, 0, 126, 127, 255]);
+/** How long after its end a far side's last words may take to arrive, in milliseconds. */
+const LAST_WORDS_MS = 1000;
+
+/** What a receiver ends with that does not know an option. */
+const UNKNOWN_OPTION = new Set<number | null>([1, 2]);
 
 /** Failures after which a new connection may do better. */
 const PASSING = new Set<ErrorCode>([
@@ -134,7 +137,7 @@ async function openForProto4(
   const end = await firstAnswer(channel, options.timeoutMs);
   hold = false;
   const mayBeOriginal = protocol === 'auto' && !knowsProto4;
-  if (end !== undefined && mayBeOriginal && !NEVER_RAN.has(end.status)) {
+  if (end !== undefined && mayBeOriginal && UNKNOWN_OPTION.has(end.status)) {
     channel.destroy();
     return undefined;
   }
@@ -158,7 +161,12 @@ async function openForProto4(
  */
 async function firstAnswer(channel: Channel, timeoutMs: number): Promise<ChannelEnd | undefined> {
   const { output, end, description } = channel;
-  const waiting: Promise<unknown>[] = [once(output, 'readable'), end];
+  const readable = once(output, 'readable');
+  // What it said before it ended may come after the news of its end.
+  const silentEnd = end.then(() =>
+    Promise.race([readable, delay(LAST_WORDS_MS, true, { ref: false })]),
+  );
+  const waiting: Promise<unknown>[] = [readable, silentEnd];
   const timer = new AbortController();
   if (timeoutMs > 0) waiting.push(delay(timeoutMs, undefined, { signal: timer.signal }));
   const answer = await Promise.race(waiting).finally(() => timer.abort());
