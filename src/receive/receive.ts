@@ -28,11 +28,11 @@ export interface ReceiveReport {
 }
 
 /**
- * Applies a PROTO[3] stream, from behind its label on, to the target and flushes it. The target is written as the records arrive:
- * after a failure it is neither base nor new.
+ * Applies a PROTO[3] stream, from behind its label on, to the target and flushes it. The target
+ * is written as the records arrive: after a failure it is neither base nor new.
  *
- * @throws LvmsyncError STREAM_TRUNCATED, PAST_END (the records
- *   before it are written), and what the engine and the snapback throw
+ * @throws LvmsyncError STREAM_TRUNCATED, PAST_END (the records before it are written), and what
+ *   the engine and the snapback throw
  */
 export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
   const { source, target, engine, snapback } = options;

@@ -11,6 +11,7 @@ import {
   type ReceiverHello,
   refusalOf,
   type SenderHello,
+  sameTotals,
   type Totals,
 } from '../stream/messages.js';
 import { damaged, MAX_JSON_BYTES, RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
@@ -191,10 +192,6 @@ async function applyRecords(
 async function expectEnd(reader: RecordReader): Promise<void> {
   if ((await reader.nextHeader()) === undefined) return;
   throw damaged('something follows the end record of the stream');
-}
-
-export function sameTotals(a: Totals, b: Totals): boolean {
-  return a.records === b.records && a.dataBytes === b.dataBytes && a.digest === b.digest;
 }
 
 function incomplete(sent: Totals, received: Totals): LvmsyncError {

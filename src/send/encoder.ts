@@ -26,5 +26,5 @@ export interface Encoder {
   seal(batch: Batch): Promise<Sealed>;
 }
 
-/** For the benefit of those who only read. */
+/** Where the data of the extents is read. */
 export type Source = Pick<BlockFile, 'read'>;

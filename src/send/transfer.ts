@@ -16,6 +16,7 @@ import {
   type ReceiverHello,
   refusalOf,
   type SenderHello,
+  sameTotals,
   type Totals,
 } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
@@ -245,11 +246,7 @@ function checkTargetSize({ target }: ReceiverHello, { source, channel }: Convers
 }
 
 function checkReceipt(receipt: Totals & { flushed: boolean }, sent: Totals): void {
-  const same =
-    receipt.records === sent.records &&
-    receipt.dataBytes === sent.dataBytes &&
-    receipt.digest === sent.digest;
-  if (same && receipt.flushed) return;
+  if (sameTotals(receipt, sent) && receipt.flushed) return;
   throw new LvmsyncError(
     'RECEIPT_WRONG',
     'the receiver acknowledged something else than was sent',

@@ -1,5 +1,4 @@
 import { crc32c } from '../checksum/crc32c.js';
-import { PROTO4_HANDSHAKE } from './handshake.js';
 import {
   ENCODING,
   MAX_JSON_BYTES,
@@ -24,9 +23,4 @@ export function encodeMessage(type: RecordType, value?: object): Buffer {
     bodyCrc: crc32c(payload),
   });
   return record;
-}
-
-/** What both directions start with. */
-export function encodeLabel(): Buffer {
-  return Buffer.from(PROTO4_HANDSHAKE);
 }

@@ -116,6 +116,11 @@ export function parseDurable(payload: Buffer): Durable {
   return { offset: count(fields, 'offset') };
 }
 
+/** Whether both ends speak of the same records. */
+export function sameTotals(a: Totals, b: Totals): boolean {
+  return a.records === b.records && a.dataBytes === b.dataBytes && a.digest === b.digest;
+}
+
 /** The refusal as the error it was on the other side; `peer` says whose error it is. */
 export function parseRefusal(payload: Buffer, peer: string): LvmsyncError {
   const fields = parseObject(payload);
