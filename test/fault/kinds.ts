@@ -17,11 +17,16 @@ export interface Kind {
   way: 'local' | 'rsh' | 'pipe' | 'file';
   protocol: 3 | 4;
   snapback?: true;
+  transactional?: true;
 }
 
-export function kind(way: Kind['way'], protocol: Kind['protocol'], snapback = false): Kind {
-  const name = `${way}-${protocol}${snapback ? '-snapback' : ''}`;
-  return { name, way, protocol, ...(snapback && { snapback }) };
+export function kind(
+  way: Kind['way'],
+  protocol: Kind['protocol'],
+  extra?: 'snapback' | 'transactional',
+): Kind {
+  const name = extra === undefined ? `${way}-${protocol}` : `${way}-${protocol}-${extra}`;
+  return { name, way, protocol, ...(extra && { [extra]: true }) };
 }
 
 export interface RunOptions {
@@ -38,11 +43,12 @@ export interface RunOptions {
 /** Runs one transfer of the scene's changes to a target. */
 export async function runKind(
   scene: Scene,
-  { way, protocol }: Kind,
+  { way, protocol, transactional }: Kind,
   targetPath: string,
   run: RunOptions = {},
 ): Promise<RunEnds> {
-  const { fault = {}, options = [], receiverOptions = [], snapbackPath } = run;
+  const { fault = {}, receiverOptions = [], snapbackPath } = run;
+  const options = [...(run.options ?? []), ...(transactional ? ['--transactional'] : [])];
   const changes = changesOf(scene);
   const snapback = snapbackPath === undefined ? [] : ['--snapback', snapbackPath];
   const proto = ['--protocol', String(protocol)];

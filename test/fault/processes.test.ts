@@ -14,7 +14,14 @@ const scene = createScene(6);
 const largeChunks = createScene(7, { chunkBytes: 65536, exceptionCount: 40 });
 
 const RSH = kind('rsh', 4);
-const KINDS = [RSH, kind('rsh', 3), kind('pipe', 4), kind('pipe', 3), kind('rsh', 4, true)];
+const KINDS = [
+  RSH,
+  kind('rsh', 3),
+  kind('pipe', 4),
+  kind('pipe', 3),
+  kind('rsh', 4, 'snapback'),
+  kind('rsh', 4, 'transactional'),
+];
 const VICTIMS = ['sender', 'receiver'] as const;
 const SIGNALS = ['SIGKILL', 'SIGTERM'] as const;
 
