@@ -12,6 +12,7 @@ export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
 export { type ApplyOptions, applyStream, refuseSender } from './receive/apply.js';
+export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
 export type { BaseCheck } from './send/base-check.js';
@@ -23,6 +24,7 @@ export {
   type StoreOptions,
 } from './send/change-source.js';
 export { lockSnapshot } from './send/lock-snapshot.js';
+export type { LinkWishes } from './send/open-links.js';
 export { type SendOptions, type SendReport, send } from './send/send.js';
 export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
 export type { ByteSource } from './stream/bytes.js';

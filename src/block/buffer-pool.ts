@@ -13,29 +13,40 @@ export interface BufferPool {
   acquire(): Promise<Buffer>;
   /** Gives a buffer back; the caller must not touch it afterwards. */
   release(buffer: Buffer): void;
+  /** Lets there be more buffers. */
+  grow(count: number): void;
 }
 
 export function createBufferPool(
   engine: Pick<Engine, 'allocate'>,
-  { bufferBytes, count }: BufferPoolOptions,
+  { bufferBytes, count: initialCount }: BufferPoolOptions,
 ): BufferPool {
   const free: Buffer[] = [];
   const waiting: ((buffer: Buffer) => void)[] = [];
   let allocated = 0;
+  let count = initialCount;
+
+  function allocate(): Buffer {
+    const buffer = engine.allocate(bufferBytes);
+    allocated++;
+    return buffer;
+  }
 
   return {
     async acquire() {
       const buffer = free.pop();
       if (buffer) return buffer;
       if (allocated === count) return new Promise((resolve) => waiting.push(resolve));
-      const fresh = engine.allocate(bufferBytes);
-      allocated++;
-      return fresh;
+      return allocate();
     },
     release(buffer) {
       const next = waiting.shift();
       if (next) next(buffer);
       else free.push(buffer);
+    },
+    grow(more) {
+      count += more;
+      while (allocated < count && waiting.length > 0) waiting.shift()?.(allocate());
     },
   };
 }

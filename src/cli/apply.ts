@@ -3,6 +3,7 @@ import {
   applyStream,
   type ByteSource,
   type Engine,
+  type LinkPolicy,
   LvmsyncError,
   loadEngine,
   openFileSource,
@@ -41,6 +42,7 @@ export async function runApply(job: Job): Promise<void> {
       ...(options.protocol === 4 && file === '-' && { answers: standardOutput() }),
       version: packageVersion(),
       timeoutMs: options.timeout * 1000,
+      links: linkPolicy(process.env),
     });
     reporter.note(
       `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,
@@ -48,6 +50,13 @@ export async function runApply(job: Job): Promise<void> {
   } finally {
     await input.close?.();
   }
+}
+
+/** Who comes in through sshd, and where: sshd(8) and sudo(8) say so in the environment. */
+function linkPolicy({ SSH_CONNECTION, SUDO_UID }: NodeJS.ProcessEnv): LinkPolicy {
+  const tlsHost = SSH_CONNECTION?.split(' ')[2];
+  const owner = process.getuid?.() === 0 && SUDO_UID !== undefined ? Number(SUDO_UID) : undefined;
+  return { tlsHost, ...(Number.isInteger(owner) && { owner }) };
 }
 
 interface Input extends ByteSource {

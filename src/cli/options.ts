@@ -22,6 +22,9 @@ export interface CliOptions {
   /** In seconds. */
   timeout: number;
   retries: number;
+  channels: number | 'auto';
+  streams: number | 'auto';
+  dataChannel: 'ssh' | 'tls';
   compress?: true;
   verifyBase: 'sample' | 'full' | false;
   force?: true;

@@ -135,6 +135,21 @@ function classicProgram(): Command {
         .argParser(parseTimes)
         .default(5),
     )
+    .addOption(
+      new Option('--channels <number>', 'channels for the data on each SSH connection, or auto')
+        .argParser(parseLinks)
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--streams <number>', 'SSH connections for the data, or auto')
+        .argParser(parseLinks)
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--data-channel <kind>', 'tls: the data over TLS 1.3, keyed through SSH')
+        .choices(['ssh', 'tls'])
+        .default('ssh'),
+    )
     .addOption(new Option('--compress', 'compress the data where both ends can (zstd)'))
     .addOption(
       new Option(
@@ -170,6 +185,12 @@ function parseProtocol(text: string): 3 | 4 | 'auto' {
 function parseFormat(text: string): 3 | 4 {
   if (text === '3' || text === '4') return text === '3' ? 3 : 4;
   throw new InvalidArgumentError('Allowed choices are 3, 4.');
+}
+
+function parseLinks(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= 16) return Number(text);
+  throw new InvalidArgumentError('It is a number from 1 to 16, or auto.');
 }
 
 function parseSeconds(text: string): number {

@@ -150,6 +150,11 @@ async function toDestination(
       base: options.verifyBase === false ? 'none' : options.verifyBase,
       timeoutMs: options.timeout * 1000,
       compress: options.compress,
+      links: {
+        channels: options.channels,
+        streams: options.streams,
+        dataChannel: options.dataChannel,
+      },
       retries: place.kind === 'local' ? 0 : options.retries,
       signal,
       onStderr: reporter.relay,

@@ -10,6 +10,7 @@ import { isRefusalOfPeer } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
+import type { LinkPolicy } from './links.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
 import { applySpool } from './pending-spool.js';
 import { noProgressFile, type ProgressFile, progressFile } from './progress.js';
@@ -28,6 +29,8 @@ export interface ApplyOptions extends OpenTargetOptions {
   answers?: Writable | undefined;
   /** How long a sender that speaks PROTO[4] may be silent, in milliseconds; 0 for ever. */
   timeoutMs?: number | undefined;
+  /** How the sender may reach this end with further links. */
+  links?: LinkPolicy | undefined;
   /** Where to save what is overwritten. */
   snapbackPath?: string | undefined;
   /** 4 (the default): an undo log; 3: what an original lvmsync can apply. */
@@ -162,7 +165,8 @@ async function receiveAny(
     await target.state.forgetProgress();
     return receive({ source, target: target.file, engine, ...(snapback && { snapback }) });
   }
-  const transfer = { source, answers, target: target.file, engine, snapback };
+  const { links, timeoutMs } = options;
+  const transfer = { source, answers, target: target.file, engine, snapback, links, timeoutMs };
   const { records, dataBytes } = options.transactional
     ? await receiveIntoSpool(target, transfer, options)
     : await receiveTransfer({ ...transfer, progress: await openProgress(target, answers) });

@@ -16,6 +16,7 @@ import {
 } from '../stream/proto4.js';
 import { zstdDecompress } from '../stream/zstd.js';
 import type { RecordReader } from '../transport/record-reader.js';
+import { createLinkPositions, type LinkPosition } from './link-positions.js';
 import type { Snapback } from './snapback.js';
 import { createWriteQueue } from './write-queue.js';
 
@@ -23,17 +24,27 @@ import { createWriteQueue } from './write-queue.js';
 export const PAYLOAD_POSITION = 4096;
 const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
 const BUFFER_COUNT = 8;
+/** One is being filled while another is written. */
+const BUFFERS_PER_LINK = 2;
 const PARTS_IN_FLIGHT = 2;
 
-export interface RecordApplier {
+/** Takes the records of one link, one after the other. */
+export interface LinkApplier {
   /** Reads the body of a DATA, ZERO or DISCARD record and starts writing it. */
   apply(header: RecordHeader, reader: RecordReader): Promise<void>;
+  /** No more will come over this link. */
+  end(): void;
+}
+
+export interface RecordApplier {
+  /** Every link has its own; they may be used at the same time. */
+  openLink(): LinkApplier;
   /** Waits for all writes, and flushes. */
   finish(): Promise<void>;
   /**
    * Makes what has been applied so far durable, while more may be applied.
    *
-   * @returns the offset below which nothing is missing any more, since the records of a stream
+   * @returns the offset below which nothing is missing any more, since the records of each link
    *   ascend in their first offset; undefined when these do not
    */
   checkpoint(): Promise<number | undefined>;
@@ -58,12 +69,15 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   let records = 0;
   let dataBytes = 0;
   let zeroes: Buffer | undefined;
-  let lastOffset = 0; // of the record that came last
-  let ascending = true;
+  const positions = createLinkPositions();
   const underWay = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
 
-  async function apply(header: RecordHeader, reader: RecordReader): Promise<void> {
+  async function apply(
+    header: RecordHeader,
+    reader: RecordReader,
+    position: LinkPosition,
+  ): Promise<void> {
     const buffer = await pool.acquire();
     let work: Promise<void> | undefined;
     try {
@@ -77,8 +91,7 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       digest.add(prologue);
       records++;
       dataBytes += totalBytes;
-      ascending &&= header.offset >= lastOffset;
-      lastOffset = header.offset;
+      position.note(header.offset);
       if (header.type === RECORD.discard) return;
       if (header.type === RECORD.zero) {
         work = track(write(batch, zeroBatches(batch)));
@@ -145,13 +158,20 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   }
 
   return {
-    apply,
+    openLink() {
+      if (positions.count() > 0) pool.grow(BUFFERS_PER_LINK);
+      const position = positions.open();
+      return {
+        apply: (header, reader) => apply(header, reader, position),
+        end: position.end,
+      };
+    },
     async finish() {
       await drain();
       await target.flush();
     },
     async checkpoint() {
-      const durableOffset = ascending ? lastOffset : undefined;
+      const durableOffset = positions.lowest();
       await Promise.all(underWay);
       await queue.catchUp();
       if (failure !== undefined) throw failure.error;

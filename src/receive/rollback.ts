@@ -142,13 +142,14 @@ async function applyLog(
 ): Promise<void> {
   const source = await openFileSource(options.snapbackPath);
   const applier = createRecordApplier({ target, engine });
+  const link = applier.openLink();
   try {
     await readHandshake(source);
     const reader = createRecordReader(source, engine);
     while (applier.totals().records < records) {
       assertNotInterrupted(options);
       const header = await reader.nextHeader();
-      if (header?.type === RECORD.data) await applier.apply(header, reader);
+      if (header?.type === RECORD.data) await link.apply(header, reader);
       else {
         const body = Buffer.alloc(RECORD_HEADER_BYTES + (header?.payloadBytes ?? 0));
         await reader.readBody(body, RECORD_HEADER_BYTES);

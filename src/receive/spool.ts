@@ -22,7 +22,7 @@ import {
 } from '../stream/proto4.js';
 import { zstdDecompress } from '../stream/zstd.js';
 import { openAppendFile, syncDirectory } from './append-file.js';
-import type { RecordApplier } from './record-applier.js';
+import type { LinkApplier, RecordApplier } from './record-applier.js';
 import type { TargetState } from './state-directory.js';
 
 const PAYLOAD_POSITION = 4096;
@@ -62,8 +62,6 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     hint: 'the target is untouched; free some space, or run it without --transactional',
   });
   const digest = createTransferDigest();
-  const buffer = engine.allocate(PAYLOAD_POSITION + MAX_PAYLOAD_BYTES);
-  const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
   let records = 0;
   let dataBytes = 0;
   let complete = false;
@@ -88,20 +86,35 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     encodeMessage(RECORD.hello, { version, run: '', capabilities: ['zstd'], source, spool }),
   );
 
+  function openLink(): LinkApplier {
+    const buffer = engine.allocate(PAYLOAD_POSITION + MAX_PAYLOAD_BYTES);
+    const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
+    return {
+      async apply(header, reader) {
+        const { prologue, payload } = await reader.readBody(buffer, PAYLOAD_POSITION);
+        const totalBytes = readTable(
+          prologue,
+          RECORD_HEADER_BYTES,
+          header,
+          target.sizeBytes,
+          batch,
+        );
+        if (header.decodedBytes !== (header.type === RECORD.data ? totalBytes : 0)) {
+          throw damaged('the extents and the payload of a record disagree');
+        }
+        // A spool that is complete must not turn out to be unusable when it is half applied.
+        if (header.encoding === ENCODING.zstd) await zstdDecompress(payload, header.decodedBytes);
+        await file.append(prologue, payload);
+        digest.add(prologue);
+        records++;
+        dataBytes += totalBytes;
+      },
+      end() {},
+    };
+  }
+
   return {
-    async apply(header, reader) {
-      const { prologue, payload } = await reader.readBody(buffer, PAYLOAD_POSITION);
-      const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, batch);
-      if (header.decodedBytes !== (header.type === RECORD.data ? totalBytes : 0)) {
-        throw damaged('the extents and the payload of a record disagree');
-      }
-      // A spool that is complete must not turn out to be unusable when it is half applied.
-      if (header.encoding === ENCODING.zstd) await zstdDecompress(payload, header.decodedBytes);
-      await file.append(prologue, payload);
-      digest.add(prologue);
-      records++;
-      dataBytes += totalBytes;
-    },
+    openLink,
     async finish() {
       await file.append(encodeMessage(RECORD.end, totals()));
       await file.sync();

@@ -5,6 +5,7 @@ import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import {
   type Accept,
+  parseOpenRequest,
   parseRefusal,
   parseSenderHello,
   parseTotals,
@@ -14,14 +15,21 @@ import {
   sameTotals,
   type Totals,
 } from '../stream/messages.js';
-import { damaged, MAX_JSON_BYTES, RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
+import {
+  damaged,
+  MAX_JSON_BYTES,
+  RECORD,
+  RECORD_HEADER_BYTES,
+  type RecordHeader,
+} from '../stream/proto4.js';
 import { zstdAvailable } from '../stream/zstd.js';
 import { createRecordReader, type RecordReader, truncated } from '../transport/record-reader.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 import { createChecker } from './checker.js';
-import { type Checkpoints, createCheckpoints } from './checkpoints.js';
+import { createCheckpoints } from './checkpoints.js';
+import { createReceiverLinks, type LinkPolicy, type ReceiverLinks } from './links.js';
 import { noProgressFile, type ProgressFile, transferName } from './progress.js';
-import { createRecordApplier, type RecordApplier } from './record-applier.js';
+import { createRecordApplier, type LinkApplier, type RecordApplier } from './record-applier.js';
 import type { Snapback } from './snapback.js';
 
 export interface TransferOptions {
@@ -36,13 +44,17 @@ export interface TransferOptions {
   progress?: ProgressFile | undefined;
   /** What takes the records, where that is not the target itself. */
   applier?: RecordApplier | undefined;
+  /** How the sender may reach this end with further links. */
+  links?: LinkPolicy | undefined;
+  /** How long a link may be silent, in milliseconds; 0 for ever. */
+  timeoutMs?: number | undefined;
 }
 
 /** What is said of the receiving end before anything has come from the sender. */
 export function receiverHello(version: string, target: BlockFile): ReceiverHello {
   return {
     version,
-    capabilities: zstdAvailable ? ['zstd'] : [],
+    capabilities: zstdAvailable ? ['zstd', 'links'] : ['links'],
     target: { sizeBytes: target.sizeBytes, kind: target.kind },
   };
 }
@@ -68,12 +80,32 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
     await remember(durableOffset);
     await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
   });
-  async function begin(): Promise<void> {
+  let begun: Promise<void> | undefined;
+  async function apply(link: LinkApplier, header: RecordHeader, from: RecordReader): Promise<void> {
     // From here on the target may hold chunks that are neither old nor new.
-    if (accept.resume === undefined) await remember(0);
+    begun ??= accept.resume === undefined ? remember(0) : Promise.resolve();
+    await begun;
+    await link.apply(header, from);
+    await checkpoints.note();
   }
+  const first = applier.openLink();
+  const links = createReceiverLinks({
+    policy: options.links ?? {},
+    engine,
+    timeoutMs: options.timeoutMs ?? 0,
+    async receive(from, via) {
+      const link = applier.openLink();
+      if (via === 'tls') first.end();
+      await applyLink(from, (header) => apply(link, header, from));
+      link.end();
+    },
+  });
   try {
-    const sent = await applyRecords(reader, applier, { ...options, checkpoints, begin });
+    const sent = await converse(reader, {
+      ...options,
+      links,
+      apply: (header) => apply(first, header, reader),
+    });
     if (answers === undefined) await expectEnd(reader);
     const totals = applier.totals();
     if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
@@ -86,6 +118,7 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
     if (applier.totals().records > 0) await checkpoints.last();
     throw error;
   } finally {
+    links.close();
     await applier.settle();
   }
 }
@@ -142,33 +175,33 @@ function checkSize({ source }: SenderHello, target: BlockFile): void {
   );
 }
 
-interface ApplyRecordsOptions extends TransferOptions {
-  checkpoints: Checkpoints;
-  /** Called before the first record that changes the target. */
-  begin(): Promise<void>;
+interface ConversationOptions extends Omit<TransferOptions, 'links'> {
+  links: ReceiverLinks;
+  /** Takes a record that changes the target. */
+  apply(header: RecordHeader): Promise<void>;
 }
 
 /** Everything between the hello and the END record, whose totals are returned. */
-async function applyRecords(
+async function converse(
   reader: RecordReader,
-  applier: RecordApplier,
-  { answers, target, engine, checkpoints, begin }: ApplyRecordsOptions,
+  { answers, target, engine, links, apply }: ConversationOptions,
 ): Promise<Totals> {
   const checker = createChecker(target, engine);
-  let begun = false;
   for (;;) {
-    const header = await reader.nextHeader();
+    const header = await links.whileSound(reader.nextHeader());
     switch (header?.type) {
       case undefined:
         throw truncated('before its end record');
       case RECORD.data:
       case RECORD.zero:
       case RECORD.discard:
-        if (!begun) await begin();
-        begun = true;
-        await applier.apply(header, reader);
-        await checkpoints.note();
+        await links.whileSound(apply(header));
         break;
+      case RECORD.open: {
+        const request = parseOpenRequest(await readMessage(reader));
+        await answers?.write(encodeMessage(RECORD.opened, await links.open(request)));
+        break;
+      }
       case RECORD.check: {
         const answer = await checker.check(header, reader);
         await answers?.write(answer);
@@ -178,12 +211,39 @@ async function applyRecords(
       case RECORD.durable: // a mark of a snapback
         await readMessage(reader);
         break;
-      case RECORD.end:
-        return parseTotals(await readMessage(reader));
+      case RECORD.end: {
+        const totals = parseTotals(await readMessage(reader));
+        await links.ended();
+        return totals;
+      }
       case RECORD.refuse:
         throw parseRefusal(await readMessage(reader), 'the sender');
       default:
         throw damaged(`a sender does not send records of type ${header?.type}`);
+    }
+  }
+}
+
+/** The records of a further link. */
+async function applyLink(
+  reader: RecordReader,
+  apply: (header: RecordHeader) => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    const header = await reader.nextHeader();
+    switch (header?.type) {
+      case undefined:
+        return;
+      case RECORD.data:
+      case RECORD.zero:
+      case RECORD.discard:
+        await apply(header);
+        break;
+      case RECORD.alive:
+        await readMessage(reader);
+        break;
+      default:
+        throw damaged(`records of type ${header?.type} do not come over a link`);
     }
   }
 }

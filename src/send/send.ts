@@ -4,13 +4,13 @@ import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
-import type { StreamWriter } from '../transport/stream-writer.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
 import type { Encoder, Source } from './encoder.js';
+import { createLinkSet, type LinkSet } from './link-set.js';
 import { createProto3Encoder } from './proto3-encoder.js';
 import { readAhead } from './read-ahead.js';
 
-const BUFFER_COUNT = 8;
+export const BUFFER_COUNT = 8;
 
 export interface SendReport {
   recordCount: number;
@@ -25,7 +25,9 @@ export interface SendRecordsOptions {
   /** Where the data of the extents is read. */
   source: Source;
   engine: Engine;
-  writer: StreamWriter;
+  output: Pick<LinkSet, 'write'>;
+  /** How many buffers there may be; more than 8 where several links are to be kept busy. */
+  bufferCount?: number | undefined;
   /** Told up to which offset everything has been handed to the writer. */
   onSent?: ((offset: number) => void) | undefined;
   /** Stops the sending between two buffers. */
@@ -36,22 +38,19 @@ export interface SendRecordsOptions {
  * Reads and writes everything the encoder has. Reads run ahead of the writes; a pool of buffers
  * bounds both.
  *
- * @throws LvmsyncError INTERRUPTED on `signal`, and what the writer, the engine and the encoder
+ * @throws LvmsyncError INTERRUPTED on `signal`, and what the links, the engine and the encoder
  *   throw
  */
 export async function sendRecords(options: SendRecordsOptions): Promise<SendReport> {
-  const { encoder, source, engine, writer, onSent, signal } = options;
-  const pool = createBufferPool(engine, { bufferBytes: encoder.bufferBytes, count: BUFFER_COUNT });
+  const { encoder, source, engine, output, bufferCount = BUFFER_COUNT, onSent, signal } = options;
+  const pool = createBufferPool(engine, { bufferBytes: encoder.bufferBytes, count: bufferCount });
   const report: SendReport = { recordCount: 0, dataBytes: 0, streamBytes: 0 };
   for await (const { buffer, sealed } of readAhead(encoder, source, pool)) {
     if (signal?.aborted) throw interruptedError();
     report.recordCount += sealed.recordCount;
     report.dataBytes += sealed.dataBytes;
-    for (const [index, bytes] of sealed.bytes.entries()) {
-      report.streamBytes += bytes.length;
-      const last = index === sealed.bytes.length - 1;
-      await writer.write(bytes, last ? () => pool.release(buffer) : undefined);
-    }
+    for (const bytes of sealed.bytes) report.streamBytes += bytes.length;
+    await output.write(sealed.bytes, () => pool.release(buffer));
     onSent?.(sealed.endOffset);
   }
   return report;
@@ -77,7 +76,7 @@ export async function send(options: SendOptions): Promise<SendReport> {
   const writer = createStreamWriter(output);
   await writer.write(Buffer.from(PROTO3_HANDSHAKE));
   const encoder = createProto3Encoder(extents);
-  const report = await sendRecords({ ...rest, encoder, writer });
+  const report = await sendRecords({ ...rest, encoder, output: createLinkSet([writer]) });
   await writer.finish();
   return { ...report, streamBytes: report.streamBytes + PROTO3_HANDSHAKE.length };
 }

@@ -28,9 +28,11 @@ import { createStreamWriter, type StreamWriter } from '../transport/stream-write
 import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
 import { createInbox, type Inbox } from './inbox.js';
+import { createLinkSet, type LinkSet } from './link-set.js';
+import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } from './open-links.js';
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
-import { type SendReport, sendRecords } from './send.js';
+import { BUFFER_COUNT, type SendReport, sendRecords } from './send.js';
 
 /** How long after a broken pipe the receiver's last words are waited for, in milliseconds. */
 const LAST_WORDS_MS = 2000;
@@ -52,7 +54,10 @@ export interface ConverseOptions extends SendTransferOptions {
   timeoutMs: number;
   /** How far earlier connections of this run got; goes on from there. */
   attempts: Attempts;
+  /** Over how many links, and of which kind. */
+  links?: LinkWishes | undefined;
   onNote?: ((line: string) => void) | undefined;
+  onWarning?: ((line: string) => void) | undefined;
 }
 
 /** What the connections of one run have in common. */
@@ -88,15 +93,18 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     onFailure: writer.fail,
   });
   const stopKeepingAlive = keepAlive(writer, timeoutMs);
+  let links: OpenedLinks | undefined;
   try {
     const answers = {
       hello: inbox.expect(RECORD.hello),
       accept: inbox.expect(RECORD.accept),
     };
+    const openedAt = performance.now();
     await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, options);
     const accept = parseAccept((await answers.accept).payload);
+    const answerMs = performance.now() - openedAt;
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
     const interrupted = accept.resume !== undefined;
     if (!attempts.baseChecked) await checkBase({ ...options, interrupted, writer, inbox, onNote });
@@ -112,7 +120,30 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     const compress =
       options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
     if (options.compress && !compress) onNote?.(withoutCompression());
-    const { report, totals } = await sendBody(writer, extents, { ...options, compress });
+    const { links: wishes = ONE_LINK } = options;
+    const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
+    if (hello.capabilities.includes('links')) {
+      links = openLinks({
+        ...options,
+        inbox,
+        writer,
+        wishes,
+        answerMs,
+        totalBytes: extents.totalBytes,
+        onLink: linkSet.add,
+        onFailure: writer.fail,
+      });
+    }
+    if (wishes.dataChannel === 'tls') {
+      await links?.ready;
+      if (!links?.count()) linkSet.add(writer);
+    }
+    const { report, totals } = await sendBody(linkSet, extents, {
+      ...options,
+      compress,
+      bufferCount: BUFFER_COUNT + 2 * MAX_LINKS,
+    });
+    links?.end();
     // Not before: a receipt for what is still to come would end the listening.
     const receipt = inbox.expect(RECORD.receipt);
     const endBytes = await writeEnd(writer, totals);
@@ -129,6 +160,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     throw await whyItStopped(error, inbox);
   } finally {
     stopKeepingAlive();
+    await links?.destroy();
   }
 }
 
@@ -160,7 +192,11 @@ export async function writeTransfer(
   }
   const writer = createStreamWriter(output);
   const openingBytes = await writeOpening(writer, options, newRun());
-  const { report, totals } = await sendBody(writer, options.source.extents, options);
+  const { report, totals } = await sendBody(
+    createLinkSet([writer]),
+    options.source.extents,
+    options,
+  );
   const endBytes = await writeEnd(writer, totals);
   await writer.finish();
   return { ...report, streamBytes: openingBytes + report.streamBytes + endBytes };
@@ -175,7 +211,7 @@ async function writeOpening(
   const hello: SenderHello = {
     version,
     run,
-    capabilities: zstdAvailable ? ['zstd'] : [],
+    capabilities: zstdAvailable ? ['zstd', 'links'] : ['links'],
     source: {
       sizeBytes: source.volumeBytes,
       chunkBytes: source.chunkBytes,
@@ -195,10 +231,15 @@ async function writeOpening(
   return opening.length;
 }
 
+interface BodyOptions extends SendTransferOptions {
+  attempts?: Attempts;
+  bufferCount?: number;
+}
+
 async function sendBody(
-  writer: StreamWriter,
+  output: LinkSet,
   extents: ExtentSource,
-  { source, engine, compress, signal, attempts }: SendTransferOptions & { attempts?: Attempts },
+  { source, engine, compress, signal, attempts, bufferCount }: BodyOptions,
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
@@ -211,7 +252,8 @@ async function sendBody(
     encoder,
     source: source.data,
     engine,
-    writer,
+    output,
+    bufferCount,
     signal,
     onSent(offset) {
       if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);

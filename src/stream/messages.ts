@@ -2,7 +2,7 @@
 import { ERROR_EXIT_CODES, type ErrorCode, LvmsyncError } from '../errors.js';
 import { damaged } from './proto4.js';
 
-export type Capability = 'zstd';
+export type Capability = 'zstd' | 'links';
 
 export interface SenderHello {
   version: string;
@@ -32,6 +32,19 @@ export interface Accept {
   /** Why an earlier, interrupted transfer cannot be continued. */
   startsOver?: string;
 }
+
+/** What further links a sender asks for. */
+export interface OpenRequest {
+  via: 'unix' | 'tls';
+  /** How many at the most. */
+  links: number;
+}
+
+/** Where a receiver waits for further links. `token` and `psk` are secrets, in hexadecimal. */
+export type Opened =
+  | { via: 'unix'; path: string; token: string }
+  | { via: 'tls'; host: string; port: number; psk: string; token: string }
+  | { unavailable: string };
 
 export interface Refusal {
   code: string;
@@ -100,6 +113,29 @@ export function parseAccept(payload: Buffer): Accept {
     ...(fields.resumeRun !== undefined && { resumeRun: text(fields, 'resumeRun') }),
     ...(fields.startsOver !== undefined && { startsOver: printable(text(fields, 'startsOver')) }),
   };
+}
+
+export function parseOpenRequest(payload: Buffer): OpenRequest {
+  const fields = parseObject(payload);
+  const { via } = fields;
+  if (via !== 'unix' && via !== 'tls') throw malformed('via');
+  return { via, links: count(fields, 'links') };
+}
+
+export function parseOpened(payload: Buffer): Opened {
+  const fields = parseObject(payload);
+  if (fields.unavailable !== undefined) {
+    return { unavailable: printable(text(fields, 'unavailable')) };
+  }
+  const token = secret(fields, 'token');
+  if (fields.via === 'unix') return { via: 'unix', path: text(fields, 'path'), token };
+  if (fields.via !== 'tls') throw malformed('via');
+  const psk = secret(fields, 'psk');
+  return { via: 'tls', host: text(fields, 'host'), port: count(fields, 'port'), psk, token };
+}
+
+export function parseJoin(payload: Buffer): { token: string } {
+  return { token: secret(parseObject(payload), 'token') };
 }
 
 export function parseTotals(payload: Buffer): Totals {
@@ -193,7 +229,14 @@ function count(fields: Fields, name: string): number {
 function capabilities(fields: Fields): Capability[] {
   const value = fields.capabilities;
   if (!Array.isArray(value)) throw malformed('capabilities');
-  return value.filter((capability) => capability === 'zstd');
+  return value.filter((capability) => capability === 'zstd' || capability === 'links');
+}
+
+/** 32 bytes in hexadecimal. */
+function secret(fields: Fields, name: string): string {
+  const value = text(fields, name);
+  if (!/^[0-9a-f]{64}$/.test(value)) throw malformed(name);
+  return value;
 }
 
 function totals(fields: Fields): Totals {

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { LvmsyncError } from '../errors.js';
+import type { LinkOpener } from './link.js';
 
 /** How the far side ended: its exit status, the signal that ended it, or why it was lost. */
 export interface ChannelEnd {
@@ -20,6 +21,10 @@ export interface Channel {
   readonly output: Readable;
   /** Settles once, never rejects; all of standard error has been passed on before. */
   readonly end: Promise<ChannelEnd>;
+  /** Further links over the same connection; missing where there cannot be any. */
+  readonly links?: LinkOpener | undefined;
+  /** Makes one more connection to the same host for links; missing where it cannot. */
+  openStream?: (() => LinkOpener) | undefined;
   /** Kills the far side as far as this side can. */
   destroy(): void;
 }

@@ -1,9 +1,11 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LvmsyncError } from '../errors.js';
 import type { Channel, ChannelEnd, Transport } from './channel.js';
+import { opensshLinks } from './openssh-links.js';
 import { remoteCommandLine } from './remote-command.js';
 
 export interface RshOptions {
@@ -52,7 +54,10 @@ export function rshTransport(options: RshOptions): Transport {
       }
       channels.add(channel);
       void channel.end.then(() => channels.delete(channel));
-      return channel;
+      if (basename(program) !== 'ssh') return channel;
+      const openLinks = () =>
+        opensshLinks({ command: [program, ...programArgs, options.host], description });
+      return { ...channel, links: openLinks(), openStream: openLinks };
     },
     async close() {
       for (const channel of channels) channel.destroy();

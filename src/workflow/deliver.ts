@@ -4,6 +4,7 @@ import type { Engine } from '../block/engine.js';
 import { type ErrorCode, LvmsyncError } from '../errors.js';
 import type { BaseCheck } from '../send/base-check.js';
 import type { ChangeSource } from '../send/change-source.js';
+import type { LinkWishes } from '../send/open-links.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
 import { type Attempts, newRun, sendTransfer } from '../send/transfer.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
@@ -48,6 +49,8 @@ export interface DeliverOptions {
   /** How long the receiver may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
   compress?: boolean | undefined;
+  /** Over how many links, and of which kind; one unless said. */
+  links?: LinkWishes | undefined;
   /** How many times to connect again after a connection has broken. */
   retries: number;
   signal?: AbortSignal | undefined;

@@ -28,6 +28,8 @@ export interface ConnectContext {
 export interface Connection {
   client: Client;
   config: SshConfig;
+  /** What encrypts what is sent. */
+  cipher: string | undefined;
   /** Why the connection ended, as far as that is known; for channels that were cut. */
   lossReason(): LvmsyncError;
   /** Ends it, and the connections it goes through. */
@@ -211,6 +213,7 @@ async function logIn(
   return {
     client,
     config,
+    cipher: negotiated?.cs.cipher,
     lossReason: () => lost(name, fatal),
     async close() {
       client.end();

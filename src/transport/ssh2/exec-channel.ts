@@ -1,15 +1,12 @@
-import { Readable, Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { LvmsyncError } from '../../errors.js';
 import type { Channel, ChannelEnd } from '../channel.js';
+import { inputOf, outputOf } from './channel-streams.js';
 import type { Connection } from './connection.js';
 import { oneLine } from './server-text.js';
 
 /** How long a killed command may take to end before its end is taken for granted. */
 const DESTROY_GRACE_MS = 2000;
-
-/** Bytes that may wait here before a write asks the sender to hold. */
-const WAITING_BYTES = 1 << 20;
 
 /**
  * Runs a command line in a channel of its own.
@@ -80,56 +77,6 @@ function execChannel(
       void end.then(() => clearTimeout(timer));
     },
   };
-}
-
-/**
- * ssh2's own stream forgets the callback of a write when the channel closes under it, which would
- * leave a writer waiting for ever; this one fails it.
- */
-function inputOf(channel: ClientChannel): Writable {
-  let waiting: ((error?: Error | null) => void) | undefined;
-  const input = new Writable({
-    highWaterMark: WAITING_BYTES,
-    write(chunk: Buffer, _encoding, callback) {
-      waiting = callback;
-      channel.write(chunk, (error) => {
-        waiting = undefined;
-        callback(error);
-      });
-    },
-    final(callback) {
-      channel.end(() => callback());
-    },
-    destroy(error, callback) {
-      waiting?.(error ?? new Error('the channel was closed'));
-      callback(error);
-    },
-  });
-  input.on('error', () => {});
-  return input;
-}
-
-/** Apart from the channel, because destroying ssh2's stream closes it before its exit status. */
-function outputOf(channel: ClientChannel): Readable {
-  const output = new Readable({
-    highWaterMark: WAITING_BYTES,
-    read() {
-      channel.resume();
-    },
-    destroy(error, callback) {
-      // Read on and drop it, so that what the far side still prints does not block it.
-      channel.off('data', forward);
-      channel.resume();
-      callback(error);
-    },
-  });
-  function forward(chunk: Buffer) {
-    if (!output.push(chunk)) channel.pause();
-  }
-  channel.on('data', forward);
-  channel.on('end', () => output.push(null));
-  output.on('error', () => {});
-  return output;
 }
 
 function refusal(connection: Connection, description: string, error: unknown): LvmsyncError {

@@ -1,8 +1,10 @@
 import type { Transport } from '../channel.js';
 import { sshHostArgument } from '../destination.js';
+import { opensshLinks } from '../openssh-links.js';
 import { remoteCommandLine } from '../remote-command.js';
 import { type Connection, connectSsh } from './connection.js';
 import { openExecChannel } from './exec-channel.js';
+import { forwardedLinks } from './forwarded-links.js';
 import { openTerminal, type Terminal } from './terminal.js';
 
 export interface SshOptions {
@@ -33,6 +35,17 @@ export interface SshOptions {
 export function sshTransport(options: SshOptions): Transport {
   const { host, user, port, remoteCommand } = options;
   const description = `ssh ${sshHostArgument(user, host)}`;
+
+  /** What connects as this transport does, with the cipher that it settled on. */
+  function clientCommand({ cipher }: Connection): string[] {
+    const words = [options.sshProgram ?? 'ssh'];
+    if (options.configPath !== undefined) words.push('-F', options.configPath);
+    for (const option of options.configOptions ?? []) words.push('-o', option);
+    if (port !== undefined) words.push('-p', String(port));
+    if (cipher !== undefined) words.push('-c', cipher);
+    return [...words, sshHostArgument(user, host)];
+  }
+
   let connection: Promise<Connection> | undefined;
   const connect = () =>
     connectSsh(
@@ -54,7 +67,13 @@ export function sshTransport(options: SshOptions): Transport {
     async open(argv, onStderr) {
       const line = remoteCommandLine(argv, remoteCommand);
       connection ??= connect();
-      return openExecChannel(await connection, line, description, onStderr);
+      const connected = await connection;
+      const channel = await openExecChannel(connected, line, description, onStderr);
+      return {
+        ...channel,
+        links: forwardedLinks(connected, description),
+        openStream: () => opensshLinks({ command: clientCommand(connected), description }),
+      };
     },
     async close() {
       const open = await connection?.catch(() => undefined);

@@ -1,0 +1,87 @@
+/** Where a receiver waits for further links of the sender that it talks to. */
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
+import { type Link, socketLink } from './link.js';
+import { pskServerOptions } from './tls-link.js';
+
+export interface LinkListener {
+  /** Stops listening and removes the socket; what was accepted stays. */
+  close(): void;
+}
+
+export interface UnixListenerOptions {
+  /** How many may be connected at a time. */
+  links: number;
+  onLink(link: Link): void;
+  /** The user that must be able to connect, where that is not the one of this process. */
+  owner?: number | undefined;
+}
+
+/** Listens on a socket in a directory that only the owner may enter. */
+export async function listenOnUnix({
+  links,
+  onLink,
+  owner,
+}: UnixListenerOptions): Promise<LinkListener & { path: string }> {
+  const directory = await mkdtemp(join(tmpdir(), 'lvmsync-'));
+  const path = join(directory, 'links');
+  const server = createServer({ allowHalfOpen: true });
+  try {
+    const listener = await listen(server, { path }, 'connection', { links, onLink });
+    if (owner !== undefined) {
+      await chown(path, owner, -1);
+      await chown(directory, owner, -1);
+    }
+    return {
+      path,
+      close() {
+        listener.close();
+        rmSync(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    server.close();
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+export interface TlsListenerOptions {
+  links: number;
+  onLink(link: Link): void;
+  /** The address to listen on; no other. */
+  host: string;
+  psk: string;
+}
+
+/** Listens on a free TCP port for who has the key. */
+export async function listenOnTls({
+  host,
+  psk,
+  ...options
+}: TlsListenerOptions): Promise<LinkListener & { port: number }> {
+  const server = createTlsServer(pskServerOptions(psk));
+  server.on('tlsClientError', () => {}); // whoever it was, it does not have the key
+  const listener = await listen(server, { host, port: 0 }, 'secureConnection', options);
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return { ...listener, port };
+}
+
+async function listen(
+  server: Server,
+  where: { path: string } | { host: string; port: number },
+  event: 'connection' | 'secureConnection',
+  { links, onLink }: Pick<UnixListenerOptions, 'links' | 'onLink'>,
+): Promise<LinkListener> {
+  server.maxConnections = links;
+  server.on(event, (socket: Socket) => onLink(socketLink(socket)));
+  server.listen({ ...where, exclusive: true });
+  await once(server, 'listening');
+  return { close: () => void server.close() };
+}

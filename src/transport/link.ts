@@ -1,0 +1,24 @@
+import type { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+
+/** A way to a receiver beside the channel that it was started over. */
+export interface Link {
+  readonly input: Writable;
+  readonly output: Readable;
+  destroy(): void;
+}
+
+/** Opens links to a unix socket on the far side, over one connection. */
+export interface LinkOpener {
+  /** @throws LvmsyncError CONNECT_FAILED, TRANSPORT_UNSUPPORTED */
+  open(socketPath: string): Promise<Link>;
+  close(): Promise<void>;
+  /** Whether that connection is another one than the channel's. */
+  readonly isApart?: true;
+}
+
+/** A connected socket with `allowHalfOpen`, so that each direction ends by itself. */
+export function socketLink(socket: Socket): Link {
+  socket.on('error', () => {}); // whoever reads or writes meets it
+  return { input: socket, output: socket, destroy: () => socket.destroy() };
+}
