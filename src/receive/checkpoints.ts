@@ -7,6 +7,8 @@ const INTERVAL_MS = 5000;
 export interface Checkpoints {
   /** To be called after each record; starts a checkpoint in the background when one is due. */
   note(): Promise<void>;
+  /** Waits for one that is being made; to be called when no more will come. */
+  settle(): Promise<void>;
   /** A last one, when no more will come; does nothing when the writing itself has failed. */
   last(): Promise<void>;
 }
@@ -42,6 +44,9 @@ export function createCheckpoints(
         .finally(() => {
           running = undefined;
         });
+    },
+    async settle() {
+      await running;
     },
     async last() {
       await running;
