@@ -5,6 +5,8 @@
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
+#include <array>
+#include <cstdint>
 #include <cstring>
 
 #include "file.h"
@@ -12,14 +14,6 @@
 namespace lvmsync {
 
 namespace {
-
-// The answer to DM_TABLE_STATUS: its header, the one target that a thin volume consists of, and
-// room for that target's arguments.
-struct TableAnswer {
-  dm_ioctl header;
-  dm_target_spec target;
-  char arguments[1024];
-};
 
 // The kernel's encoding of a device number (new_encode_dev in linux/kdev_t.h).
 uint64_t EncodeDevice(dev_t device) {
@@ -33,16 +27,19 @@ uint64_t EncodeDevice(dev_t device) {
 bool IsThinVolume(dev_t device) {
   const Descriptor control(open("/dev/" DM_DIR "/" DM_CONTROL_NODE, O_RDWR | O_CLOEXEC));
   if (!control.valid()) return false;
-  TableAnswer answer = {};
-  answer.header.version[0] = DM_VERSION_MAJOR;
-  answer.header.data_size = sizeof(answer);
-  answer.header.data_start = offsetof(TableAnswer, target);
-  answer.header.flags = DM_STATUS_TABLE_FLAG;
-  answer.header.dev = EncodeDevice(device);
+  // The header, the one target that a thin volume consists of, and room for its arguments.
+  std::array<uint64_t, 256> memory = {};
+  auto* header = reinterpret_cast<dm_ioctl*>(memory.data());
+  const auto* target = reinterpret_cast<const dm_target_spec*>(header + 1);
+  header->version[0] = DM_VERSION_MAJOR;
+  header->data_size = sizeof(memory);
+  header->data_start = sizeof(*header);
+  header->flags = DM_STATUS_TABLE_FLAG;
+  header->dev = EncodeDevice(device);
   // ENXIO for a device that is not device-mapper's.
-  if (ioctl(control.fd(), DM_TABLE_STATUS, &answer) != 0) return false;
-  return (answer.header.flags & DM_BUFFER_FULL_FLAG) == 0 && answer.header.target_count == 1 &&
-         std::strcmp(answer.target.target_type, "thin") == 0;
+  if (ioctl(control.fd(), DM_TABLE_STATUS, header) != 0) return false;
+  return (header->flags & DM_BUFFER_FULL_FLAG) == 0 && header->target_count == 1 &&
+         std::strcmp(target->target_type, "thin") == 0;
 }
 
 }  // namespace lvmsync

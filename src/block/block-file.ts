@@ -49,6 +49,7 @@ export function createBlockFile(
   }
 
   async function transfer(code: TransferError, run: Transfer, batch: Batch): Promise<void> {
+    checkPositions(batch, facts);
     const failure = await runAndPinpoint(run, batch);
     if (failure?.errno === 'ENOSPC') await assertNotShrunk(facts); // how a device says "beyond me"
     if (failure) throw ioError(code, path, failure.offset, failure.errno);
@@ -108,25 +109,32 @@ async function assertNotShrunk({ path, kind, sizeBytes }: FileFacts): Promise<vo
   }
 }
 
-/** @throws LvmsyncError PAST_END; INTERNAL when ranges, or pieces of a buffer, make no sense */
-function checkRanges(ranges: Ranges | Batch, facts: FileFacts): void {
-  const { count, offsets, lengths } = ranges;
-  const batch = 'buffer' in ranges ? ranges : undefined;
+/** @throws LvmsyncError PAST_END; INTERNAL when the ranges themselves make no sense */
+function checkRanges({ count, offsets, lengths }: Ranges, facts: FileFacts): void {
   for (let index = 0; index < count; index++) {
     const offset = offsets[index]!;
     const length = lengths[index]!;
     const sane = Number.isSafeInteger(offset) && offset >= 0 && length > 0;
-    const fits = !batch || batch.positions[index]! + length <= batch.buffer.length;
-    if (!sane || !fits) {
-      throw new LvmsyncError('INTERNAL', `piece ${index} of a batch is malformed`, {
-        path: facts.path,
-        hint: 'this is an error in lvmsync: please report it',
-      });
-    }
+    if (!sane) throw malformedError(index, facts);
     if (offset + length > facts.sizeBytes) {
       throw pastEndError(facts.path, offset, length, facts.sizeBytes);
     }
   }
+}
+
+/** @throws LvmsyncError INTERNAL when a piece lies outside the buffer */
+function checkPositions({ buffer, count, lengths, positions }: Batch, facts: FileFacts): void {
+  for (let index = 0; index < count; index++) {
+    const fits = positions[index]! + lengths[index]! <= buffer.length;
+    if (!fits) throw malformedError(index, facts);
+  }
+}
+
+function malformedError(index: number, { path }: FileFacts): LvmsyncError {
+  return new LvmsyncError('INTERNAL', `piece ${index} of a batch is malformed`, {
+    path,
+    hint: 'this is an error in lvmsync: please report it',
+  });
 }
 
 /**

@@ -92,7 +92,7 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
         const decoded = await zstdDecompress(payload, header.decodedBytes);
         decoded.copy(buffer, PAYLOAD_POSITION);
       }
-      placePieces(batch);
+      if (header.type === RECORD.data) placePieces(batch);
       work = track(change(header.type, batch));
     } finally {
       void Promise.allSettled([work]).then(() => pool.release(buffer));
