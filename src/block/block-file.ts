@@ -38,6 +38,7 @@ export function createBlockFile(
   const { path } = facts;
   const inFlight = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
+  let flushErrno: string | undefined;
 
   function track<T>(work: Promise<T>): Promise<T> {
     const settled: Promise<unknown> = work.then(
@@ -85,7 +86,9 @@ export function createBlockFile(
     discard: (ranges) => start('WRITE_FAILED', clearing.discard, ranges),
     async flush() {
       const errno = closing ? 'EBADF' : await track(raw.flush());
-      if (errno !== undefined) throw flushError(path, errno);
+      // The system tells of a lost write once: the next flush would say that all is well.
+      flushErrno ??= errno;
+      if (flushErrno !== undefined) throw flushError(path, flushErrno);
       if (mode === 'write') await assertNotShrunk(facts);
     },
     close() {

@@ -79,7 +79,7 @@ export interface BlockFile {
    */
   discard(ranges: Ranges): Promise<void>;
   /**
-   * Makes all completed writes durable (fsync).
+   * Makes all completed writes durable (fsync). Once it has failed it always fails.
    *
    * @throws LvmsyncError FLUSH_FAILED; WRITE_FAILED when what is written has become smaller
    */

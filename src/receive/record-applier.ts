@@ -48,7 +48,10 @@ export interface RecordApplier {
   checkpoint(): Promise<number | undefined>;
   /** Waits for all writes, whatever became of them. */
   settle(): Promise<void>;
-  /** Of everything applied so far. */
+  /** Of everything applied so far: how many records, and the sum of their extents' lengths. */
+  readonly records: number;
+  readonly dataBytes: number;
+  /** The same with the digest, which is not for every record. */
   totals(): Totals;
 }
 
@@ -144,6 +147,12 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       return durableOffset;
     },
     settle: () => catchUp().catch(() => undefined),
+    get records() {
+      return records;
+    },
+    get dataBytes() {
+      return dataBytes;
+    },
     totals: () => ({ records, dataBytes, digest: digest.hex() }),
   };
 }
