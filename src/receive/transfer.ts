@@ -116,7 +116,7 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
     await answers?.finish();
     return totals;
   } catch (error) {
-    if (applier.totals().records > 0) await checkpoints.last();
+    if (applier.records > 0) await checkpoints.last();
     throw error;
   } finally {
     links.close();
