@@ -36,7 +36,7 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-/** How long the far side may take to close its end, in milliseconds. */
+/** How long the last bytes may take to leave, in milliseconds. */
 const CLOSE_GRACE_MS = 2000;
 
 const MAX_JUMPS = 8;
@@ -217,12 +217,12 @@ async function logIn(
     lossReason: () => lost(name, fatal),
     async close() {
       client.end();
-      const timer = setTimeout(() => {
-        socket.destroy();
-        setClosed();
-      }, CLOSE_GRACE_MS);
+      // Nothing is asked any more: what there is to say has only to leave.
+      const timer = setTimeout(setClosed, CLOSE_GRACE_MS);
+      socket.once('finish', setClosed);
       await closed;
       clearTimeout(timer);
+      socket.destroy();
     },
   };
 }
