@@ -119,6 +119,22 @@ Napi::Value Read(const Napi::CallbackInfo& info) { return StartBatch(info, Direc
 
 Napi::Value Write(const Napi::CallbackInfo& info) { return StartBatch(info, Direction::kWrite); }
 
+// clear(handle, discard, offsets, lengths, count, done)
+Napi::Value Clear(const Napi::CallbackInfo& info) {
+  const OpenFile* open = FileOf(info);
+  if (open == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
+  if (!info[1].IsBoolean()) return ThrowTypeError(info.Env(), "discard must be a boolean");
+  std::vector<Range> ranges;
+  if (const char* wrong = ReadRanges(info, 2, &ranges)) return ThrowTypeError(info.Env(), wrong);
+  if (!info[5].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+
+  Environment* environment = Of(info);
+  const Clearing how = info[1].As<Napi::Boolean>() ? Clearing::kDiscard : Clearing::kZero;
+  environment->StartTask(std::make_unique<ClearTask>(
+      info[5].As<Napi::Function>(), environment->pool(), open->file, how, std::move(ranges)));
+  return info.Env().Undefined();
+}
+
 Napi::Value StartFileTask(const Napi::CallbackInfo& info, FileTask::Method method) {
   const OpenFile* open = FileOf(info);
   if (open == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
@@ -238,6 +254,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("open", Napi::Function::New<Open>(env, "open"));
   exports.Set("read", Napi::Function::New<Read>(env, "read"));
   exports.Set("write", Napi::Function::New<Write>(env, "write"));
+  exports.Set("clear", Napi::Function::New<Clear>(env, "clear"));
   exports.Set("flush", Napi::Function::New<Flush>(env, "flush"));
   exports.Set("enlargePipe", Napi::Function::New<EnlargePipeOf>(env, "enlargePipe"));
   exports.Set("readInput", Napi::Function::New<ReadInput>(env, "readInput"));

@@ -16,6 +16,19 @@ bool IsWholeNumber(double value) {
   return value >= 0 && value <= kMaxOffset && std::floor(value) == value;
 }
 
+bool IsCount(double count, size_t offsets, size_t lengths) {
+  return count <= static_cast<double>(offsets) && count <= static_cast<double>(lengths);
+}
+
+// nullptr, or what is wrong with a range of a file.
+const char* CheckRange(double offset, uint32_t length) {
+  if (length == 0) return "a length is zero";
+  if (!IsWholeNumber(offset) || offset + length > kMaxOffset) {
+    return "an offset is not a byte offset";
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
@@ -36,8 +49,7 @@ const char* ReadPieces(const Napi::CallbackInfo& info, size_t first, std::vector
   auto positions = info[first + 3].As<Napi::Uint32Array>();
   const double count = info[first + 4].As<Napi::Number>().DoubleValue();
   if (!IsWholeNumber(count) || count < 1) return "count must be a positive whole number";
-  if (count > static_cast<double>(offsets.ElementLength()) ||
-      count > static_cast<double>(lengths.ElementLength()) ||
+  if (!IsCount(count, offsets.ElementLength(), lengths.ElementLength()) ||
       count > static_cast<double>(positions.ElementLength())) {
     return "count is larger than the arrays";
   }
@@ -50,15 +62,32 @@ const char* ReadPieces(const Napi::CallbackInfo& info, size_t first, std::vector
   const auto piece_count = static_cast<size_t>(count);
   pieces->reserve(piece_count);
   for (size_t index = 0; index < piece_count; ++index) {
-    if (length[index] == 0) return "a length is zero";
-    if (!IsWholeNumber(offset[index]) || offset[index] + length[index] > kMaxOffset) {
-      return "an offset is not a byte offset";
-    }
+    if (const char* wrong = CheckRange(offset[index], length[index])) return wrong;
     if (length[index] > buffer_bytes || position[index] > buffer_bytes - length[index]) {
       return "a piece lies outside the buffer";
     }
     pieces->push_back(
         {static_cast<uint64_t>(offset[index]), length[index], memory + position[index]});
+  }
+  return nullptr;
+}
+
+const char* ReadRanges(const Napi::CallbackInfo& info, size_t first, std::vector<Range>* ranges) {
+  if (!IsArrayOf(info[first], napi_float64_array)) return "offsets must be a Float64Array";
+  if (!IsArrayOf(info[first + 1], napi_uint32_array)) return "lengths must be a Uint32Array";
+  if (!info[first + 2].IsNumber()) return "count must be a number";
+
+  auto offsets = info[first].As<Napi::Float64Array>();
+  auto lengths = info[first + 1].As<Napi::Uint32Array>();
+  const double count = info[first + 2].As<Napi::Number>().DoubleValue();
+  if (!IsWholeNumber(count) || count < 1) return "count must be a positive whole number";
+  if (!IsCount(count, offsets.ElementLength(), lengths.ElementLength())) {
+    return "count is larger than the arrays";
+  }
+  ranges->reserve(static_cast<size_t>(count));
+  for (size_t index = 0; index < static_cast<size_t>(count); ++index) {
+    if (const char* wrong = CheckRange(offsets[index], lengths[index])) return wrong;
+    ranges->push_back({static_cast<uint64_t>(offsets[index]), lengths[index]});
   }
   return nullptr;
 }

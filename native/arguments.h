@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "file.h"
 #include "plan.h"
 
 namespace lvmsync {
@@ -14,5 +15,9 @@ Napi::Value ThrowTypeError(Napi::Env env, const char* message);
 // The batch in the arguments (…, buffer, offsets, lengths, positions, count) from `first` on,
 // copied and checked against the bounds of the buffer. Returns nullptr, or what is wrong with it.
 const char* ReadPieces(const Napi::CallbackInfo& info, size_t first, std::vector<Piece>* pieces);
+
+// The ranges in the arguments (…, offsets, lengths, count) from `first` on, copied. Returns
+// nullptr, or what is wrong with them.
+const char* ReadRanges(const Napi::CallbackInfo& info, size_t first, std::vector<Range>* ranges);
 
 }  // namespace lvmsync

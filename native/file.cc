@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
+
+#include "thin.h"
 
 namespace lvmsync {
 
@@ -57,6 +60,7 @@ int ReadGeometry(int fd, bool write, Geometry* geometry) {
   if (ioctl(fd, BLKROGET, &read_only) != 0) return errno;
   if (write && read_only != 0) return EROFS;
   geometry->block_bytes = static_cast<uint32_t>(block_bytes);
+  geometry->thin_volume = write && IsThinVolume(status.st_rdev);
   return 0;
 }
 
@@ -117,7 +121,26 @@ int File::BufferedFd(int* fd) {
   return 0;
 }
 
-int File::Flush() { return fsync(main_.fd()) == 0 ? 0 : errno; }
+int File::Clear(Clearing how, uint64_t offset, uint64_t length) {
+  if (geometry_.block_device && (how == Clearing::kZero || geometry_.thin_volume)) {
+    // What else uses the page cache of the range is invalidated by the kernel.
+    const std::array<uint64_t, 2> range = {offset, length};
+    const unsigned long request = how == Clearing::kZero ? BLKZEROOUT : BLKDISCARD;
+    return ioctl(main_.fd(), request, range.data()) == 0 ? 0 : errno;
+  }
+  // On a block device too: zeroes that the device promises, its space given back where it can
+  // (blkdev_fallocate in the kernel's block/fops.c). BLKDISCARD promises nothing.
+  const int result = fallocate(main_.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                               static_cast<off_t>(offset), static_cast<off_t>(length));
+  return result == 0 ? 0 : errno;
+}
+
+int File::Flush() {
+  if (fsync(main_.fd()) != 0) return errno;
+  // What went through the page cache is not needed there any more: it would push out what is.
+  if (!direct_) static_cast<void>(posix_fadvise(main_.fd(), 0, 0, POSIX_FADV_DONTNEED));
+  return 0;
+}
 
 int File::Close() {
   const int main_error = main_.Close();

@@ -38,7 +38,17 @@ struct Geometry {
   bool block_device;
   uint64_t size_bytes;
   uint32_t block_bytes;
+  bool thin_volume;
 };
+
+// A stretch of a file.
+struct Range {
+  uint64_t offset;
+  uint32_t length;
+};
+
+// How the kernel is to make a range read as zeroes.
+enum class Clearing { kZero, kDiscard };
 
 // An open block device or regular file: its O_DIRECT descriptor, or a buffered one where the file
 // system has no O_DIRECT.
@@ -63,6 +73,12 @@ class File {
   // The same inode without O_DIRECT, for the edges of unaligned writes; opened at the first call.
   // Returns 0 and sets `fd`, or returns an errno.
   int BufferedFd(int* fd);
+
+  // Has the kernel make a range read as zeroes, which starts and ends at multiples of
+  // `write_align_bytes`. On a thin volume kDiscard only gives the space of whole chunks back: the
+  // rest of the range is left as it is. Returns 0 or an errno; EOPNOTSUPP and the like where there
+  // is no such way.
+  int Clear(Clearing how, uint64_t offset, uint64_t length);
 
   // Returns 0 or an errno.
   int Flush();

@@ -1,13 +1,15 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "environment.h"
 #include "file.h"
 
 namespace lvmsync {
 
-// Answers { handle, blockDevice, sizeBytes, blockBytes }, or { errno }.
+// Answers { handle, blockDevice, sizeBytes, blockBytes, writeAlignBytes, thinVolume }, or { errno
+// }.
 class OpenTask : public Task {
  public:
   OpenTask(const Napi::Function& done, Environment* environment, OpenOptions options,
@@ -21,6 +23,23 @@ class OpenTask : public Task {
   OpenOptions options_;
   BackendKind backend_;
   std::shared_ptr<File> file_;
+  int error_ = 0;
+};
+
+// Clears one range after the other, up to the first that fails; answers 0 or an errno.
+class ClearTask : public Task {
+ public:
+  ClearTask(const Napi::Function& done, const ThreadPool& pool, std::shared_ptr<File> file,
+            Clearing how, std::vector<Range> ranges);
+  void Run() override;
+  void Fail(int error) override { error_ = error; }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  const ThreadPool& pool_;
+  std::shared_ptr<File> file_;
+  Clearing how_;
+  std::vector<Range> ranges_;
   int error_ = 0;
 };
 

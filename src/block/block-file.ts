@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { LvmsyncError } from '../errors.js';
-import { addPiece, type Batch, createBatch } from './batch.js';
-import type { BlockFile, OpenOptions } from './engine.js';
+import { addPiece, type Batch, createBatch, type Ranges } from './batch.js';
+import { createClearing, type KernelClearing } from './clearing.js';
+import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { flushError, type IoFailure, ioError, pastEndError } from './io-errors.js';
 import { readGeometry } from './js-geometry.js';
 
@@ -17,6 +18,7 @@ export interface FileFacts {
 export interface RawFile {
   read(batch: Batch): Promise<IoFailure | undefined>;
   write(batch: Batch): Promise<IoFailure | undefined>;
+  readonly kernel?: KernelClearing;
   /** Resolves to the errno name of a failure. */
   flush(): Promise<string | undefined>;
   /** Called once, with nothing in flight. Resolves to the errno name of a failure. */
@@ -24,16 +26,19 @@ export interface RawFile {
 }
 
 type Transfer = (batch: Batch) => Promise<IoFailure | undefined>;
+type TransferError = 'READ_FAILED' | 'WRITE_FAILED';
 
 /** Makes a `BlockFile` of an engine's raw file: checks, errors and orderly closing, for both. */
 export function createBlockFile(
   facts: FileFacts,
   mode: OpenOptions['mode'],
   raw: RawFile,
+  engine: Pick<Engine, 'allocate' | 'findZeroBlocks'>,
 ): BlockFile {
   const { path } = facts;
   const inFlight = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
+  let flushErrno: string | undefined;
 
   function track<T>(work: Promise<T>): Promise<T> {
     const settled: Promise<unknown> = work.then(
@@ -44,19 +49,28 @@ export function createBlockFile(
     return work;
   }
 
-  async function transfer(
-    code: 'READ_FAILED' | 'WRITE_FAILED',
-    run: Transfer,
-    batch: Batch,
-  ): Promise<void> {
-    if (batch.count === 0) return;
-    checkBatch(batch, facts);
-    const allowed = code === 'READ_FAILED' || mode === 'write';
-    if (closing || !allowed) throw ioError(code, path, batch.offsets[0]!, 'EBADF');
-    const failure = await track(runAndPinpoint(run, batch));
+  async function transfer(code: TransferError, run: Transfer, batch: Batch): Promise<void> {
+    checkPositions(batch, facts);
+    const failure = await runAndPinpoint(run, batch);
     if (failure?.errno === 'ENOSPC') await assertNotShrunk(facts); // how a device says "beyond me"
     if (failure) throw ioError(code, path, failure.offset, failure.errno);
   }
+
+  async function start<T extends Ranges>(
+    code: TransferError,
+    work: (ranges: T) => Promise<void>,
+    ranges: T,
+  ): Promise<void> {
+    if (ranges.count === 0) return;
+    checkRanges(ranges, facts);
+    const allowed = code === 'READ_FAILED' || mode === 'write';
+    if (closing || !allowed) throw ioError(code, path, ranges.offsets[0]!, 'EBADF');
+    await track(work(ranges));
+  }
+
+  const read = (batch: Batch) => transfer('READ_FAILED', raw.read, batch);
+  const write = (batch: Batch) => transfer('WRITE_FAILED', raw.write, batch);
+  const clearing = createClearing({ engine, kernel: raw.kernel, read, write });
 
   async function closeOnce(): Promise<void> {
     await Promise.all(inFlight);
@@ -66,11 +80,15 @@ export function createBlockFile(
 
   return {
     ...facts,
-    read: (batch) => transfer('READ_FAILED', raw.read, batch),
-    write: (batch) => transfer('WRITE_FAILED', raw.write, batch),
+    read: (batch) => start('READ_FAILED', read, batch),
+    write: (batch) => start('WRITE_FAILED', write, batch),
+    zero: (ranges) => start('WRITE_FAILED', clearing.zero, ranges),
+    discard: (ranges) => start('WRITE_FAILED', clearing.discard, ranges),
     async flush() {
       const errno = closing ? 'EBADF' : await track(raw.flush());
-      if (errno !== undefined) throw flushError(path, errno);
+      // The system tells of a lost write once: the next flush would say that all is well.
+      flushErrno ??= errno;
+      if (flushErrno !== undefined) throw flushError(path, flushErrno);
       if (mode === 'write') await assertNotShrunk(facts);
     },
     close() {
@@ -94,23 +112,32 @@ async function assertNotShrunk({ path, kind, sizeBytes }: FileFacts): Promise<vo
   }
 }
 
-/** @throws LvmsyncError PAST_END; INTERNAL when the batch itself makes no sense */
-function checkBatch({ buffer, count, offsets, lengths, positions }: Batch, facts: FileFacts): void {
+/** @throws LvmsyncError PAST_END; INTERNAL when the ranges themselves make no sense */
+function checkRanges({ count, offsets, lengths }: Ranges, facts: FileFacts): void {
   for (let index = 0; index < count; index++) {
     const offset = offsets[index]!;
     const length = lengths[index]!;
-    const position = positions[index]!;
     const sane = Number.isSafeInteger(offset) && offset >= 0 && length > 0;
-    if (!sane || !(position + length <= buffer.length)) {
-      throw new LvmsyncError('INTERNAL', `piece ${index} of a batch is malformed`, {
-        path: facts.path,
-        hint: 'this is an error in lvmsync: please report it',
-      });
-    }
+    if (!sane) throw malformedError(index, facts);
     if (offset + length > facts.sizeBytes) {
       throw pastEndError(facts.path, offset, length, facts.sizeBytes);
     }
   }
+}
+
+/** @throws LvmsyncError INTERNAL when a piece lies outside the buffer */
+function checkPositions({ buffer, count, lengths, positions }: Batch, facts: FileFacts): void {
+  for (let index = 0; index < count; index++) {
+    const fits = positions[index]! + lengths[index]! <= buffer.length;
+    if (!fits) throw malformedError(index, facts);
+  }
+}
+
+function malformedError(index: number, { path }: FileFacts): LvmsyncError {
+  return new LvmsyncError('INTERNAL', `piece ${index} of a batch is malformed`, {
+    path,
+    hint: 'this is an error in lvmsync: please report it',
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ByteSource } from '../stream/bytes.js';
-import type { Batch } from './batch.js';
+import type { Batch, Ranges } from './batch.js';
 
 /**
  * Block I/O behind one interface. The native engine and the js engine are interchangeable: the
@@ -63,7 +63,23 @@ export interface BlockFile {
    */
   write(batch: Batch): Promise<void>;
   /**
-   * Makes all completed writes durable (fsync).
+   * Makes every range read as zeroes: the kernel does it where it can (BLKZEROOUT on a device, a
+   * hole in a file), and zeroes are written where it cannot, or to what is short or not aligned.
+   * The js engine writes always, since Node cannot ask the kernel. As for `write`, what is in
+   * flight must not overlap; the ranges must not be touched until the promise settles.
+   *
+   * @throws LvmsyncError as `write`
+   */
+  zero(ranges: Ranges): Promise<void>;
+  /**
+   * As `zero`, and gives the ranges' space back where there is a way that is known to leave zeroes:
+   * chunks of a thin volume, devices that promise it, files. Elsewhere it is `zero`.
+   *
+   * @throws LvmsyncError as `write`; READ_FAILED
+   */
+  discard(ranges: Ranges): Promise<void>;
+  /**
+   * Makes all completed writes durable (fsync). Once it has failed it always fails.
    *
    * @throws LvmsyncError FLUSH_FAILED; WRITE_FAILED when what is written has become smaller
    */

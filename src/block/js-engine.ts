@@ -53,7 +53,7 @@ export function createJsEngine(): Engine {
             alignBytes === 1 ||
             (pageAligned.has(buffer.buffer) && (buffer.byteOffset + position) % alignBytes === 0),
         });
-        return createBlockFile({ path, kind, sizeBytes, blockBytes }, options.mode, raw);
+        return createBlockFile({ path, kind, sizeBytes, blockBytes }, options.mode, raw, engine);
       } catch (error) {
         await closeFd(fd);
         throw error;
@@ -64,13 +64,14 @@ export function createJsEngine(): Engine {
     }
   }
 
-  return {
+  const engine: Engine = {
     name: 'js',
     allocate,
     crc32c: async (bytes, seed) => crc32c(bytes, seed),
     findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
     open: openBlockFile,
   };
+  return engine;
 }
 
 /** Opens with O_DIRECT, or buffered where the file system refuses that (EINVAL, open(2)). */

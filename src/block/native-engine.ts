@@ -2,8 +2,9 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { markAsUntransferable } from 'node:worker_threads';
 import { LvmsyncError } from '../errors.js';
-import type { Batch } from './batch.js';
+import type { Batch, Ranges } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
+import type { ClearingWay, KernelClearing } from './clearing.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { describeErrno, errnoName } from './errno.js';
 import { type IoFailure, openError } from './io-errors.js';
@@ -22,6 +23,14 @@ interface Addon {
   ): void;
   read: StartBatch;
   write: StartBatch;
+  clear(
+    handle: number,
+    discard: boolean,
+    offsets: Float64Array,
+    lengths: Uint32Array,
+    count: number,
+    done: (errno: number) => void,
+  ): void;
   flush(handle: number, done: (errno: number) => void): void;
   close(handle: number, done: (errno: number) => void): void;
   enlargePipe(fd: number): void;
@@ -37,7 +46,14 @@ interface Addon {
 
 type OpenAnswer =
   | { errno: number }
-  | { handle: number; blockDevice: boolean; sizeBytes: number; blockBytes: number };
+  | {
+      handle: number;
+      blockDevice: boolean;
+      sizeBytes: number;
+      blockBytes: number;
+      writeAlignBytes: number;
+      thinVolume: boolean;
+    };
 
 type StartBatch = (
   handle: number,
@@ -71,7 +87,7 @@ export function createNativeEngine(io: IoChoice = 'auto'): Engine {
     throw new Error(`no io_uring here: ${describeErrno(errnoName(uringErrno))}`);
   }
 
-  return {
+  const engine: Engine = {
     name: 'native',
     backend: uring ? 'io_uring' : 'threads',
     allocate(bytes) {
@@ -82,12 +98,13 @@ export function createNativeEngine(io: IoChoice = 'auto'): Engine {
     crc32c: (bytes, seed = 0) => answer((done) => addon.crc32c(bytes, seed, done)),
     findZeroBlocks: (bytes, blockBytes) =>
       answer((done) => addon.findZeroBlocks(bytes, blockBytes, done)),
-    open: (path, options) => openNative(addon, path, options, uring),
+    open: (path, options) => openNative(engine, addon, path, options, uring),
     readInput(fd, description) {
       addon.enlargePipe(fd);
       return { description, read: (into) => readInput(addon, fd, into, description) };
     },
   };
+  return engine;
 }
 
 async function readInput(
@@ -113,6 +130,7 @@ function answer<T>(start: (done: (value: T) => void) => T | undefined): Promise<
 }
 
 async function openNative(
+  engine: Engine,
   addon: Addon,
   path: string,
   options: OpenOptions,
@@ -123,14 +141,20 @@ async function openNative(
     addon.open(path, options.mode === 'write', exclusive, uring, resolve);
   });
   if ('errno' in answer) throw openError(path, errnoName(answer.errno), exclusive);
-  const { handle, blockDevice, sizeBytes, blockBytes } = answer;
+  const { handle, blockDevice, sizeBytes, blockBytes, writeAlignBytes, thinVolume } = answer;
   const kind = blockDevice ? 'block-device' : 'file';
-  const raw = createRawFile(addon, handle);
-  return createBlockFile({ path, kind, sizeBytes, blockBytes }, options.mode, raw);
+  const kernel: KernelClearing = {
+    alignBytes: writeAlignBytes,
+    thinVolume,
+    clear: (way, ranges) => clearRanges(addon, handle, way, ranges),
+  };
+  const raw = createRawFile(addon, handle, kernel);
+  return createBlockFile({ path, kind, sizeBytes, blockBytes }, options.mode, raw, engine);
 }
 
-function createRawFile(addon: Addon, handle: number): RawFile {
+function createRawFile(addon: Addon, handle: number, kernel: KernelClearing): RawFile {
   return {
+    kernel,
     read: (batch) => runBatch(addon.read, handle, batch),
     write: (batch) => runBatch(addon.write, handle, batch),
     flush: () => new Promise<number>((done) => addon.flush(handle, done)).then(nameOrNothing),
@@ -145,6 +169,17 @@ function runBatch(start: StartBatch, handle: number, batch: Batch): Promise<IoFa
       resolve(failure && { ...failure, errno: nameOrNothing(failure.errno) }),
     );
   });
+}
+
+function clearRanges(
+  addon: Addon,
+  handle: number,
+  way: ClearingWay,
+  { offsets, lengths, count }: Ranges,
+): Promise<string | undefined> {
+  return new Promise<number>((done) => {
+    addon.clear(handle, way === 'discard', offsets, lengths, count, done);
+  }).then(nameOrNothing);
 }
 
 function nameOrNothing(errno: number): string | undefined {

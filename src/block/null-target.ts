@@ -10,6 +10,8 @@ export function nullTarget({ path, kind, sizeBytes, blockBytes }: BlockFile): Bl
     blockBytes,
     read: nothing,
     write: nothing,
+    zero: nothing,
+    discard: nothing,
     flush: nothing,
     close: nothing,
   };

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { EXIT, LvmsyncError } from '../index.js';
 import { runApply } from './apply.js';
+import { collectInOneGo } from './heap.js';
 import { type Chosen, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { runRollback } from './rollback.js';
@@ -14,6 +15,7 @@ import { runSync } from './sync.js';
  * @returns the exit code
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  collectInOneGo();
   if (argv[0] === 'serve') return runServe(argv.slice(1));
   let chosen: Chosen;
   try {

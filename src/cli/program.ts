@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
@@ -45,10 +46,17 @@ function rollbackCommand(): Command {
     .addOption(engine())
     .addOption(stateDir())
     .addOption(force())
-    .configureOutput(ERROR_OUTPUT);
+    .configureOutput(OUTPUT);
 }
 
-const ERROR_OUTPUT = {
+const OUTPUT = {
+  writeOut(text: string) {
+    try {
+      writeSync(1, text);
+    } catch {
+      // Whoever reads it has read enough.
+    }
+  },
   outputError: (text: string, write: (text: string) => void) =>
     write(text.replace(/^error: /, 'FATAL ERROR: ')),
 };
@@ -173,7 +181,7 @@ function classicProgram(): Command {
       '\nlvmsync serve: a receiver for a forced command in authorized_keys; see lvmsync serve --help',
     )
     .showSuggestionAfterError()
-    .configureOutput(ERROR_OUTPUT);
+    .configureOutput(OUTPUT);
 }
 
 function parseProtocol(text: string): 3 | 4 | 'auto' {

@@ -1,5 +1,5 @@
 /** Applies PROTO[4] data records to a target, in any order and several at a time. */
-import { addPiece, type Batch, createBatch } from '../block/batch.js';
+import { type Batch, createBatch } from '../block/batch.js';
 import { createBufferPool } from '../block/buffer-pool.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { createTransferDigest } from '../stream/digest.js';
@@ -18,7 +18,6 @@ import { zstdDecompress } from '../stream/zstd.js';
 import type { RecordReader } from '../transport/record-reader.js';
 import { createLinkPositions, type LinkPosition } from './link-positions.js';
 import type { Snapback } from './snapback.js';
-import { createWriteQueue } from './write-queue.js';
 
 /** Where payloads lie in their buffers: O_DIRECT writes them from there without a copy. */
 export const PAYLOAD_POSITION = 4096;
@@ -26,7 +25,6 @@ const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
 const BUFFER_COUNT = 8;
 /** One is being filled while another is written. */
 const BUFFERS_PER_LINK = 2;
-const PARTS_IN_FLIGHT = 2;
 
 /** Takes the records of one link, one after the other. */
 export interface LinkApplier {
@@ -50,7 +48,10 @@ export interface RecordApplier {
   checkpoint(): Promise<number | undefined>;
   /** Waits for all writes, whatever became of them. */
   settle(): Promise<void>;
-  /** Of everything applied so far. */
+  /** Of everything applied so far: how many records, and the sum of their extents' lengths. */
+  readonly records: number;
+  readonly dataBytes: number;
+  /** The same with the digest, which is not for every record. */
   totals(): Totals;
 }
 
@@ -64,11 +65,9 @@ export interface ApplierOptions {
 export function createRecordApplier(options: ApplierOptions): RecordApplier {
   const { target, engine, snapback } = options;
   const pool = createBufferPool(engine, { bufferBytes: BUFFER_BYTES, count: BUFFER_COUNT });
-  const queue = createWriteQueue(target, { anyOrder: true });
   const digest = createTransferDigest();
   let records = 0;
   let dataBytes = 0;
-  let zeroes: Buffer | undefined;
   const positions = createLinkPositions();
   const underWay = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
@@ -92,33 +91,23 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       records++;
       dataBytes += totalBytes;
       position.note(header.offset);
-      if (header.type === RECORD.discard) return;
-      if (header.type === RECORD.zero) {
-        work = track(write(batch, zeroBatches(batch)));
-        return;
-      }
       if (header.encoding === ENCODING.zstd) {
         const decoded = await zstdDecompress(payload, header.decodedBytes);
         decoded.copy(buffer, PAYLOAD_POSITION);
       }
-      placePieces(batch);
-      work = track(write(batch, [batch]));
+      if (header.type === RECORD.data) placePieces(batch);
+      work = track(change(header.type, batch));
     } finally {
       void Promise.allSettled([work]).then(() => pool.release(buffer));
     }
   }
 
-  /** Saves what is there, then writes; meanwhile the next records are read. */
-  async function write(extents: Batch, parts: Iterable<Batch>): Promise<void> {
-    await snapback?.protect(extents);
-    const writes: Promise<void>[] = [];
-    for (const part of parts) {
-      const { finished } = await queue.start(part);
-      writes.push(finished);
-      // A table of 2 KiB can speak of a tebibyte: that many requests cannot wait at a time.
-      if (writes.length > PARTS_IN_FLIGHT) await writes.shift();
-    }
-    await Promise.all(writes);
+  /** Saves what is there, then changes it; meanwhile the next records are read. */
+  async function change(type: number, batch: Batch): Promise<void> {
+    await snapback?.protect(batch);
+    if (type === RECORD.zero) await target.zero(batch);
+    else if (type === RECORD.discard) await target.discard(batch);
+    else await target.write(batch);
   }
 
   /** Its failure comes out of the next call. */
@@ -132,29 +121,10 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
     return settled;
   }
 
-  async function drain(): Promise<void> {
-    await Promise.all(underWay);
-    await queue.drain().catch((error: unknown) => {
-      failure ??= { error };
-    });
+  /** Waits for the changes that are under way now, while more may be started. */
+  async function catchUp(): Promise<void> {
+    await Promise.all([...underWay]);
     if (failure !== undefined) throw failure.error;
-  }
-
-  /** The extents as pieces of the same buffer of zeroes, cut where they are longer than it. */
-  function* zeroBatches(extents: Batch): Generator<Batch> {
-    zeroes ??= engine.allocate(MAX_PAYLOAD_BYTES);
-    let batch = createBatch(zeroes, MAX_RECORD_EXTENTS);
-    for (let i = 0; i < extents.count; i++) {
-      const end = extents.offsets[i]! + extents.lengths[i]!;
-      for (let offset = extents.offsets[i]!; offset < end; offset += MAX_PAYLOAD_BYTES) {
-        if (batch.count === MAX_RECORD_EXTENTS) {
-          yield batch;
-          batch = createBatch(zeroes, MAX_RECORD_EXTENTS);
-        }
-        addPiece(batch, offset, Math.min(MAX_PAYLOAD_BYTES, end - offset), 0);
-      }
-    }
-    yield batch;
   }
 
   return {
@@ -167,18 +137,22 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       };
     },
     async finish() {
-      await drain();
+      await catchUp();
       await target.flush();
     },
     async checkpoint() {
       const durableOffset = positions.lowest();
-      await Promise.all(underWay);
-      await queue.catchUp();
-      if (failure !== undefined) throw failure.error;
+      await catchUp();
       await target.flush();
       return durableOffset;
     },
-    settle: () => drain().catch(() => undefined),
+    settle: () => catchUp().catch(() => undefined),
+    get records() {
+      return records;
+    },
+    get dataBytes() {
+      return dataBytes;
+    },
     totals: () => ({ records, dataBytes, digest: digest.hex() }),
   };
 }

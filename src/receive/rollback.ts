@@ -146,7 +146,7 @@ async function applyLog(
   try {
     await readHandshake(source);
     const reader = createRecordReader(source, engine);
-    while (applier.totals().records < records) {
+    while (applier.records < records) {
       assertNotInterrupted(options);
       const header = await reader.nextHeader();
       if (header?.type === RECORD.data) await link.apply(header, reader);

@@ -6,7 +6,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { addPiece, type Batch, createBatch } from '../block/batch.js';
+import { addPiece, createBatch, type Ranges } from '../block/batch.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
@@ -21,10 +21,10 @@ const RECORD_ROOM = BLOCK_BYTES + PROTO3_HEADER_BYTES;
 export interface Snapback {
   readonly path: string;
   /**
-   * Saves, durably, what the pieces of the batch are about to overwrite. May be called again
+   * Saves, durably, what the ranges hold, which are about to be overwritten. May be called again
    * before it has resolved.
    */
-  protect(batch: Batch): Promise<void>;
+  protect(ranges: Ranges): Promise<void>;
   /** Marks it as that of a run that came to its end; to be called once the target is flushed. */
   complete(): Promise<void>;
   close(): Promise<void>;
@@ -73,7 +73,7 @@ export async function createSnapback(
     used = 0;
   }
 
-  async function protect(overwritten: Batch): Promise<void> {
+  async function protect(overwritten: Ranges): Promise<void> {
     const sizeBefore = fileBytes;
     let runOffset = 0;
     let runEnd = 0; // blocks [runOffset, runEnd) are to be saved as one record
@@ -105,7 +105,7 @@ export async function createSnapback(
   let failure: { error: unknown } | undefined;
 
   /** One batch at a time; a snapback that has failed once is never relied upon again. */
-  async function protectNext(overwritten: Batch): Promise<void> {
+  async function protectNext(overwritten: Ranges): Promise<void> {
     if (failure !== undefined) throw failure.error;
     try {
       await guard(path, () => protect(overwritten));

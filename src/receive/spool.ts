@@ -127,6 +127,12 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     },
     checkpoint: async () => undefined,
     settle: close,
+    get records() {
+      return records;
+    },
+    get dataBytes() {
+      return dataBytes;
+    },
     totals,
     async discard() {
       await close();

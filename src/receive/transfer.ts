@@ -110,12 +110,13 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
     const totals = applier.totals();
     if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
     await applier.finish();
+    await checkpoints.settle(); // or what it remembers would outlive the transfer
     await progress.clear();
     await answers?.write(encodeMessage(RECORD.receipt, { ...totals, flushed: true }));
     await answers?.finish();
     return totals;
   } catch (error) {
-    if (applier.totals().records > 0) await checkpoints.last();
+    if (applier.records > 0) await checkpoints.last();
     throw error;
   } finally {
     links.close();

@@ -3,7 +3,7 @@
  * each at its first overwrite only, durable before that overwrite. docs/protocol.md has the format.
  */
 import { randomBytes } from 'node:crypto';
-import { addPiece, type Batch, createBatch } from '../block/batch.js';
+import { addPiece, type Batch, createBatch, type Ranges } from '../block/batch.js';
 import { createBufferPool } from '../block/buffer-pool.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
@@ -105,7 +105,7 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
   }
 
   /** Starts saving what is not saved yet of the blocks that the pieces touch. */
-  async function layOut(overwritten: Batch): Promise<void> {
+  async function layOut(overwritten: Ranges): Promise<void> {
     let batch: Batch | undefined;
     for (let i = 0; i < overwritten.count; i++) {
       const overwrittenEnd = overwritten.offsets[i]! + overwritten.lengths[i]!;

@@ -15,19 +15,9 @@ export interface WriteQueue {
   start(batch: Batch): Promise<{ finished: Promise<void> }>;
   /** Waits for everything in flight. @throws what the first failed write failed with */
   drain(): Promise<void>;
-  /** Waits for what is in flight now, while more may be started. @throws as `drain` */
-  catchUp(): Promise<void>;
 }
 
-export interface WriteQueueOptions {
-  /** The stream promises that no two records overlap, so that any order will do. */
-  anyOrder?: boolean;
-}
-
-export function createWriteQueue(
-  target: BlockFile,
-  { anyOrder = false }: WriteQueueOptions = {},
-): WriteQueue {
+export function createWriteQueue(target: BlockFile): WriteQueue {
   const inFlight = new Set<Promise<void>>();
   let highestEnd = 0; // of everything in flight
   let failure: { error: unknown } | undefined;
@@ -64,19 +54,13 @@ export function createWriteQueue(
 
   async function start(batch: Batch): Promise<{ finished: Promise<void> }> {
     if (failure !== undefined) throw failure.error;
-    if (anyOrder) return track(target.write(batch));
     const order = orderOf(batch);
     if (order !== 'ascending' || batch.offsets[0]! < highestEnd) await drain();
     for (let i = 0; i < batch.count; i++) highestEnd = Math.max(highestEnd, endOf(batch, i));
     return track(order === 'overlapping' ? writeOneByOne(batch) : target.write(batch));
   }
 
-  async function catchUp(): Promise<void> {
-    await Promise.allSettled([...inFlight]);
-    if (failure !== undefined) throw failure.error;
-  }
-
-  return { start, drain, catchUp };
+  return { start, drain };
 }
 
 function endOf(batch: Batch, index: number): number {

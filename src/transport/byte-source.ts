@@ -3,21 +3,74 @@ import type { Readable } from 'node:stream';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 
+/** Bytes that may wait here; more stay in the stream, which then holds its sender back. */
+const WAITING_BYTES = 1 << 20;
+
 /** The bytes of a Node stream. A stream error becomes the error of the next `read`. */
 export function streamSource(stream: Readable, description: string): ByteSource {
-  const chunks: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
-  let chunk: Buffer = Buffer.alloc(0);
+  const chunks: Buffer[] = [];
+  let waitingBytes = 0;
+  let ended = stream.readableEnded;
+  let failure: { error: unknown } | undefined;
+  let wake = () => {};
+  let waking = false;
+
+  /** Once for all the chunks that one turn of the event loop brings. */
+  function wakeSoon(): void {
+    if (waking) return;
+    waking = true;
+    setImmediate(() => {
+      waking = false;
+      wake();
+    });
+  }
+
+  // One copy from where the stream puts them: its own `read` would join them before.
+  stream.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    waitingBytes += chunk.length;
+    if (waitingBytes >= WAITING_BYTES) stream.pause();
+    wakeSoon();
+  });
+  stream.once('end', () => {
+    ended = true;
+    wake();
+  });
+  stream.on('error', (error) => {
+    failure ??= { error };
+    wake();
+  });
+  stream.once('close', () => {
+    if (!ended) failure ??= { error: new Error(`${description} was closed`) };
+    wake();
+  });
+
+  function take(into: Buffer): number {
+    let filled = 0;
+    for (let chunk = chunks[0]; chunk !== undefined && filled < into.length; chunk = chunks[0]) {
+      const copied = chunk.copy(into, filled);
+      filled += copied;
+      if (copied === chunk.length) chunks.shift();
+      else chunks[0] = chunk.subarray(copied);
+    }
+    const wasFull = waitingBytes >= WAITING_BYTES;
+    waitingBytes -= filled;
+    if (wasFull && waitingBytes < WAITING_BYTES) stream.resume();
+    return filled;
+  }
+
   return {
     description,
     async read(into) {
-      while (chunk.length === 0) {
-        const next = await chunks.next();
-        if (next.done) return 0;
-        chunk = next.value;
+      for (;;) {
+        const filled = take(into);
+        if (filled > 0) return filled;
+        if (failure !== undefined) throw failure.error;
+        if (ended) return 0;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
       }
-      const length = chunk.copy(into);
-      chunk = chunk.subarray(length);
-      return length;
     },
   };
 }

@@ -9,6 +9,9 @@ import { createServer as createTlsServer } from 'node:tls';
 import { type Link, socketLink } from './link.js';
 import { pskServerOptions } from './tls-link.js';
 
+/** Bytes that Node may read ahead of a link. */
+const WAITING_BYTES = 256 << 10;
+
 export interface LinkListener {
   /** Stops listening and removes the socket; what was accepted stays. */
   close(): void;
@@ -30,7 +33,7 @@ export async function listenOnUnix({
 }: UnixListenerOptions): Promise<LinkListener & { path: string }> {
   const directory = await mkdtemp(join(tmpdir(), 'lvmsync-'));
   const path = join(directory, 'links');
-  const server = createServer({ allowHalfOpen: true });
+  const server = createServer({ allowHalfOpen: true, highWaterMark: WAITING_BYTES });
   try {
     const listener = await listen(server, { path }, 'connection', { links, onLink });
     if (owner !== undefined) {
@@ -65,7 +68,7 @@ export async function listenOnTls({
   psk,
   ...options
 }: TlsListenerOptions): Promise<LinkListener & { port: number }> {
-  const server = createTlsServer(pskServerOptions(psk));
+  const server = createTlsServer({ ...pskServerOptions(psk), highWaterMark: WAITING_BYTES });
   server.on('tlsClientError', () => {}); // whoever it was, it does not have the key
   const listener = await listen(server, { host, port: 0 }, 'secureConnection', options);
   const address = server.address();

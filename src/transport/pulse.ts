@@ -12,18 +12,21 @@ import type { StreamWriter } from './stream-writer.js';
  */
 export function withTimeout(source: ByteSource, timeoutMs: number): ByteSource {
   if (timeoutMs === 0) return source;
+  let giveUp: ((error: LvmsyncError) => void) | undefined;
+  // One timer for all reads: they are many.
+  const timer = setTimeout(() => giveUp?.(stalledError(source.description, timeoutMs)), timeoutMs);
+  timer.unref();
   return {
     description: source.description,
     read(into) {
-      return new Promise((resolve, reject) => {
-        const timer = setTimeout(
-          () => reject(stalledError(source.description, timeoutMs)),
-          timeoutMs,
-        );
-        source
-          .read(into)
-          .then(resolve, reject)
-          .finally(() => clearTimeout(timer));
+      timer.refresh();
+      timer.ref();
+      return new Promise<number>((resolve, reject) => {
+        giveUp = reject;
+        source.read(into).then(resolve, reject);
+      }).finally(() => {
+        giveUp = undefined;
+        timer.unref();
       });
     },
   };

@@ -150,14 +150,14 @@ export function decodeRecord(record: Buffer): TestRecord {
   };
 }
 
-/** What `base` holds after the DATA and ZERO records of a plain stream. */
+/** What `base` holds after the DATA, ZERO and DISCARD records of a plain stream. */
 export function applied(base: Buffer, records: readonly Buffer[]): Buffer {
   const image = Buffer.from(base);
   for (const record of records) {
     const { type, extents, payload } = decodeRecord(record);
     let position = 0;
     for (const [offset, length] of extents) {
-      if (type === TYPE.zero) image.fill(0, offset, offset + length);
+      if (type === TYPE.zero || type === TYPE.discard) image.fill(0, offset, offset + length);
       if (type === TYPE.data) payload.copy(image, offset, position, position + length);
       position += length;
     }

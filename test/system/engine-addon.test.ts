@@ -73,6 +73,27 @@ describe("the addon's boundary", () => {
       }
     }
 
+    const clear: unknown[] = [
+      handle,
+      true,
+      Float64Array.of(0, 4096),
+      Uint32Array.of(1, 1),
+      2,
+      ignore,
+    ];
+    for (const [index, ...values] of [
+      [0, handle + 1, '1', undefined],
+      [1, 0, 'true', undefined],
+      [2, Float64Array.of(0), Float64Array.of(0, -1), Float64Array.of(0, 2 ** 53), [0, 4096]],
+      [3, Uint32Array.of(1), Uint32Array.of(1, 0), Float64Array.of(1, 1)],
+      [4, 0, 3, 1.5, '2'],
+      [5, undefined, 1],
+    ] as [number, ...unknown[]][]) {
+      for (const value of values) {
+        assert.throws(() => addon.clear!(...clear.with(index, value)), TypeError);
+      }
+    }
+
     for (const name of ['flush', 'close']) {
       for (const values of [[], [handle], [handle, 1], [handle + 1, ignore], ['1', ignore]]) {
         assert.throws(() => addon[name]!(...values), TypeError);

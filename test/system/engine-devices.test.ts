@@ -1,23 +1,18 @@
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
 import { constants } from 'node:fs';
-import { mkdtemp, open, readFile, rmdir, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
-import { promisify } from 'node:util';
+import { describe, test } from 'node:test';
 import {
   batchOf,
   ENGINES,
+  loopDevice,
+  mounted,
+  noLoopDevices,
+  noMounts,
   randomBytes,
   seededRandom,
-  temporaryDirectory,
 } from './engine-fixture.js';
-
-const run = promisify(execFile);
-
-const noLoopDevices = whyNot(() => execFileSync('losetup', ['--find'], { stdio: 'pipe' }));
-const noMounts = whyNot(() => execFileSync('unshare', ['--mount', 'true'], { stdio: 'pipe' }));
 
 for (const { label, engine } of ENGINES) {
   describe(`the ${label} on block devices`, { skip: noLoopDevices }, () => {
@@ -175,42 +170,4 @@ for (const { label, engine } of ENGINES) {
       await assert.rejects(file.write(batch), { code: 'WRITE_FAILED', errno: 'ENOSPC', path });
     });
   });
-}
-
-/** The reason why something cannot be done here, or false when it can. */
-function whyNot(attempt: () => unknown): string | false {
-  try {
-    attempt();
-    return false;
-  } catch (error) {
-    return error instanceof Error ? error.message.trim().replaceAll('\n', ' ') : String(error);
-  }
-}
-
-async function loopDevice(
-  context: TestContext,
-  bytes: number,
-  blockBytes: number,
-  options: string[] = [],
-) {
-  const backing = join(await temporaryDirectory(context), 'backing');
-  await writeFile(backing, randomBytes(seededRandom(bytes), bytes));
-  const { stdout } = await run('losetup', [
-    ...['--find', '--show', '--sector-size', String(blockBytes)],
-    ...options,
-    backing,
-  ]);
-  const device = stdout.trim();
-  context.after(() => run('losetup', ['--detach', device]));
-  return { device, backing };
-}
-
-async function mounted(context: TestContext, type: string, options = 'rw'): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'lvmsync-engine-'));
-  await run('mount', ['-t', type, '-o', options, type, directory]);
-  context.after(async () => {
-    await run('umount', ['--lazy', directory]);
-    await rmdir(directory);
-  });
-  return directory;
 }

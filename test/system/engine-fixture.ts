@@ -1,11 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { promisify } from 'node:util';
 import { addPiece, type Batch, createBatch } from '#lvmsync/block/batch.js';
 import type { Engine } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import type { IoChoice } from '#lvmsync/block/native-engine.js';
+
+const run = promisify(execFile);
+
+/** Why there is no such thing here, or false. */
+export const noLoopDevices = whyNot(() => execFileSync('losetup', ['--find'], { stdio: 'pipe' }));
+export const noMounts = whyNot(() =>
+  execFileSync('unshare', ['--mount', 'true'], { stdio: 'pipe' }),
+);
 
 export interface EngineUnderTest {
   label: string;
@@ -64,4 +74,44 @@ export function randomBytes(random: (limit: number) => number, length: number): 
   const bytes = Buffer.alloc(length);
   for (let index = 0; index < length; index++) bytes[index] = random(256);
   return bytes;
+}
+
+/** The reason why something cannot be done here, or false when it can. */
+function whyNot(attempt: () => unknown): string | false {
+  try {
+    attempt();
+    return false;
+  } catch (error) {
+    return error instanceof Error ? error.message.trim().replaceAll('\n', ' ') : String(error);
+  }
+}
+
+/** A loop device over a file of random bytes. */
+export async function loopDevice(
+  context: TestContext,
+  bytes: number,
+  blockBytes: number,
+  options: string[] = [],
+) {
+  const backing = join(await temporaryDirectory(context), 'backing');
+  await writeFile(backing, randomBytes(seededRandom(bytes), bytes));
+  const { stdout } = await run('losetup', [
+    ...['--find', '--show', '--sector-size', String(blockBytes)],
+    ...options,
+    backing,
+  ]);
+  const device = stdout.trim();
+  context.after(() => run('losetup', ['--detach', device]));
+  return { device, backing };
+}
+
+/** A file system of its own, which goes away with the test. */
+export async function mounted(context: TestContext, type: string, options = 'rw'): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'lvmsync-engine-'));
+  await run('mount', ['-t', type, '-o', options, type, directory]);
+  context.after(async () => {
+    await run('umount', ['--lazy', directory]);
+    await rmdir(directory);
+  });
+  return directory;
 }

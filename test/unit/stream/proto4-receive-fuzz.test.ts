@@ -108,7 +108,7 @@ function rewindable(bytes: Buffer): ByteSource & { rewind(): void } {
   };
 }
 
-/** The DATA and ZERO records of a stream up to its first defect, each as what it would write. */
+/** The DATA, ZERO and DISCARD records of a stream up to its first defect, each as what it would write. */
 function writesOf(stream: Buffer): { offset: number; data: Buffer }[] {
   const writes: { offset: number; data: Buffer }[] = [];
   for (let at = LABEL.length; at + 32 <= stream.length; ) {
@@ -120,7 +120,7 @@ function writesOf(stream: Buffer): { offset: number; data: Buffer }[] {
       for (const [offset, length] of extents) {
         if (type === TYPE.data) {
           writes.push({ offset, data: payload.subarray(position, position + length) });
-        } else if (type === TYPE.zero && length < 1 << 20) {
+        } else if (DATA_TYPES.includes(type) && length < 1 << 20) {
           writes.push({ offset, data: Buffer.alloc(length) });
         }
         position += length;

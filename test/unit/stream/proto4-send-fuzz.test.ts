@@ -42,6 +42,8 @@ function memoryFile(content: Buffer): BlockFile {
       }
     },
     write: () => Promise.reject(new Error('the sender writes')),
+    zero: () => Promise.reject(new Error('the sender writes')),
+    discard: () => Promise.reject(new Error('the sender writes')),
     flush: async () => {},
     close: async () => {},
   };
