@@ -69,7 +69,8 @@ export function streamTool(
     let failure: unknown;
     const end = (reason: unknown) => {
       failure ??= reason;
-      child.kill('SIGKILL');
+      const hasEnded = child.exitCode !== null || child.signalCode !== null;
+      if (child.pid !== undefined && !hasEnded) killGroup(child.pid);
     };
     const interrupt = () => end(interruptedError(tool));
     if (signal?.aborted) interrupt();
@@ -103,6 +104,15 @@ export function streamTool(
       else resolve({ status, stderr });
     });
   });
+}
+
+/** With what it may have started itself: that would keep the pipes open. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // it has ended just now
+  }
 }
 
 function startError(tool: Tool, cause: Error & { code?: unknown }): LvmsyncError {

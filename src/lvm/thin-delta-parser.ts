@@ -81,7 +81,9 @@ export function createThinDeltaParser(expected: ThinDeltaExpectation): ThinDelta
       const lines = (rest + chunk.toString('latin1')).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) parseLine(line.trim());
-      if (rest.length > MAX_LINE_CHARACTERS) throw unreadable(rest);
+      if (rest.length <= MAX_LINE_CHARACTERS) return;
+      lineNumber++;
+      throw unreadable(rest);
     },
     end() {
       parseLine(rest.trim());
