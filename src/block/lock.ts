@@ -13,6 +13,9 @@ import { LvmsyncError } from '../errors.js';
 /** `sun_path` of a unix socket address: filled whole, since Node versions pad it differently. */
 const NAME_BYTES = 108;
 
+/** What one process has for itself: a target, a snapshot, the metadata snapshot of a thin pool. */
+export type LockKind = 'target' | 'snapshot' | 'pool';
+
 export interface Lock {
   release(): Promise<void>;
 }
@@ -24,11 +27,7 @@ export interface Lock {
  * @param path for messages
  * @throws LvmsyncError TARGET_IN_USE, SNAPSHOT_IN_USE
  */
-export async function acquireLock(
-  kind: 'target' | 'snapshot',
-  identity: string,
-  path: string,
-): Promise<Lock> {
+export async function acquireLock(kind: LockKind, identity: string, path: string): Promise<Lock> {
   const digest = createHash('sha256').update(identity).digest('hex');
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
@@ -43,14 +42,15 @@ export async function acquireLock(
   };
 }
 
-function heldError(kind: 'target' | 'snapshot', path: string): LvmsyncError {
+function heldError(kind: LockKind, path: string): LvmsyncError {
   if (kind === 'target') {
     return new LvmsyncError('TARGET_IN_USE', `another lvmsync is writing to ${path}`, {
       path,
       hint: 'wait until it has ended, or end it (pgrep -a lvmsync shows it), and run this again',
     });
   }
-  return new LvmsyncError('SNAPSHOT_IN_USE', `another lvmsync is sending ${path}`, {
+  const doing = kind === 'snapshot' ? 'sending' : 'reading the metadata of';
+  return new LvmsyncError('SNAPSHOT_IN_USE', `another lvmsync is ${doing} ${path}`, {
     path,
     hint: 'wait until it has ended, or end it (pgrep -a lvmsync shows it), and run this again',
   });

@@ -89,10 +89,17 @@ function positionals({ source, destination, options }: Job): Words {
 }
 
 function openSource(job: Job, name: string | undefined, engine: Engine): Promise<ChangeSource> {
-  const { cowDevice, dataSource, force } = job.options;
+  const { cowDevice, dataSource, force, stateDir } = job.options;
   if (name !== undefined) {
-    const { warn: onWarning } = job.reporter;
-    return openSnapshotSource({ name, dataPath: dataSource, force, engine, onWarning });
+    return openSnapshotSource({
+      name,
+      dataPath: dataSource,
+      force,
+      engine,
+      stateDirectory: stateDir,
+      signal: job.signal,
+      onWarning: job.reporter.warn,
+    });
   }
   return openStoreSource({ storePath: cowDevice ?? '', dataPath: dataSource ?? '', engine });
 }

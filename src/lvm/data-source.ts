@@ -1,7 +1,8 @@
 import { LvmsyncError } from '../errors.js';
 import { deviceNumber, dmName, readTable } from './dm-device.js';
 import { parseOriginTable } from './dm-table.js';
-import { findDevice, findThickSnapshot, type ThickSnapshot } from './thick-snapshot.js';
+import { findDevice } from './find-device.js';
+import { findThickSnapshot, type ThickSnapshot } from './thick-snapshot.js';
 
 /** Whether both are snapshots of one origin. */
 export function sameOrigin(one: ThickSnapshot, other: ThickSnapshot): boolean {

@@ -2,7 +2,7 @@ import { LvmsyncError } from '../errors.js';
 
 /**
  * What `dmsetup table` and `dmsetup status` print of one device. The words after the target's name
- * are the kernel's: Documentation/admin-guide/device-mapper/snapshot.rst.
+ * are the kernel's: snapshot.rst and thin-provisioning.rst in Documentation/admin-guide/device-mapper.
  */
 
 /** One target of a device: where it is in the device, and its own words. */
@@ -29,6 +29,35 @@ export interface SnapshotTable {
 export type SnapshotUsage =
   | { state: 'active'; allocatedSectors: number; totalSectors: number; metadataSectors: number }
   | { state: 'invalid' | 'overflow' | 'merge-failed' | 'unknown' };
+
+/** A `thin` target: `POOL ID [EXTERNAL-ORIGIN]`. */
+export interface ThinTable {
+  /** `MAJOR:MINOR` of the pool. */
+  poolDevice: string;
+  /** The pool's own number of the volume. */
+  thinId: number;
+  /** Whether what is not mapped is read from another device, and so is not zeroes. */
+  hasExternalOrigin: boolean;
+}
+
+/** A `thin-pool` target: `METADATA DATA CHUNK ...`. */
+export interface PoolTable {
+  /** `MAJOR:MINOR` of the device that holds the metadata. */
+  metadataDevice: string;
+  chunkSectors: number;
+}
+
+/** What a `thin-pool` target says of itself. */
+export interface PoolUsage {
+  /** The kernel's own word: `rw`, `ro`, `out_of_data_space`, `Fail`, `Error`. */
+  mode: string;
+  /** Whether the kernel has found its metadata wanting. */
+  needsCheck: boolean;
+  /** Counts LVM's changes to the pool; undefined of a pool that failed. */
+  transaction: number | undefined;
+  /** The metadata block of the metadata snapshot, while there is one. */
+  heldRoot: number | undefined;
+}
 
 const DEVICE = /^\d+:\d+$/;
 
@@ -88,6 +117,40 @@ export function parseSnapshotUsage({ words }: DmTarget): SnapshotUsage {
     allocatedSectors: parseCount(match[1], line),
     totalSectors: parseCount(match[2], line),
     metadataSectors: parseCount(match[3], line),
+  };
+}
+
+/** @throws LvmsyncError TOOL_FAILED */
+export function parseThinTable({ words }: DmTarget): ThinTable {
+  const line = words.join(' ');
+  return {
+    poolDevice: parseDevice(words[0], line),
+    thinId: parseCount(words[1], line),
+    hasExternalOrigin: words.length > 2,
+  };
+}
+
+/** @throws LvmsyncError TOOL_FAILED */
+export function parsePoolTable({ words }: DmTarget): PoolTable {
+  const line = words.join(' ');
+  const chunkSectors = parseCount(words[2], line);
+  if (chunkSectors === 0) throw unreadable(line);
+  return { metadataDevice: parseDevice(words[0], line), chunkSectors };
+}
+
+/** @throws LvmsyncError TOOL_FAILED */
+export function parsePoolUsage({ words }: DmTarget): PoolUsage {
+  const line = words.join(' ');
+  if (words.length === 1) {
+    return { mode: line, needsCheck: false, transaction: undefined, heldRoot: undefined };
+  }
+  const [transaction, , , heldRoot, mode] = words;
+  if (mode === undefined) throw unreadable(line);
+  return {
+    mode,
+    needsCheck: words.includes('needs_check'),
+    transaction: parseCount(transaction, line),
+    heldRoot: heldRoot === '-' ? undefined : parseCount(heldRoot, line),
   };
 }
 

@@ -11,12 +11,25 @@ export interface LogicalVolume {
   createdAt: number | undefined;
   /** `MAJOR:MINOR`, or undefined while it is not active. */
   device: string | undefined;
-  isThin: boolean;
+  /** Undefined for anything but a thin volume. */
+  thin: ThinVolumeFields | undefined;
 }
 
-const FIELDS = 'vg_name,vg_uuid,lv_name,lv_uuid,lv_time,lv_kernel_major,lv_kernel_minor,lv_layout';
+export interface ThinVolumeFields {
+  /** The pool's own number of the volume; of two that are there, the later one has the higher. */
+  id: number;
+  poolUuid: string;
+  /** What it was taken of; undefined for what is no snapshot, or whose origin was removed. */
+  originUuid: string | undefined;
+}
+
+const FIELDS = [
+  ...['vg_name', 'vg_uuid', 'lv_name', 'lv_uuid', 'lv_time', 'lv_kernel_major', 'lv_kernel_minor'],
+  ...['thin_id', 'pool_lv_uuid', 'origin_uuid'],
+];
 const LVS_ARGS = [
-  ...['--all', '--reportformat', 'json', '--units', 'b', '--nosuffix', '--options', FIELDS],
+  ...['--all', '--reportformat', 'json', '--units', 'b', '--nosuffix'],
+  ...['--options', FIELDS.join(',')],
   ...['--config', 'report/time_format="%s"'],
 ];
 
@@ -62,11 +75,25 @@ export async function findVolumeByDmUuid(
     /^(.{6})(.{4})(.{4})(.{4})(.{4})(.{4})(.{6})$/,
     '$1-$2-$3-$4-$5-$6-$7',
   );
-  const output = await runTool('lvs', [...LVS_ARGS, '--select', `lv_uuid="${lvUuid}"`]);
+  return findVolumeByUuid(lvUuid);
+}
+
+/** @param lvUuid as LVM writes it. @throws LvmsyncError TOOL_MISSING, TOOL_FAILED */
+export async function findVolumeByUuid(lvUuid: string): Promise<LogicalVolume | undefined> {
+  return (await selectVolumes(`lv_uuid="${lvUuid}"`))[0];
+}
+
+/** All snapshots of a volume, thick and thin. @throws LvmsyncError TOOL_MISSING, TOOL_FAILED */
+export function findSnapshotsOf(lvUuid: string): Promise<LogicalVolume[]> {
+  return selectVolumes(`origin_uuid="${lvUuid}"`);
+}
+
+async function selectVolumes(selection: string): Promise<LogicalVolume[]> {
+  const output = await runTool('lvs', [...LVS_ARGS, '--select', selection]);
   // Another volume group in trouble is reason enough for lvs to fail.
-  const volume = output.stdout.trim() === '' ? undefined : parseVolumes(output.stdout)[0];
-  if (volume === undefined && output.status !== 0) throw toolError('lvs', output);
-  return volume;
+  const volumes = output.stdout.trim() === '' ? [] : parseVolumes(output.stdout);
+  if (volumes.length === 0 && output.status !== 0) throw toolError('lvs', output);
+  return volumes;
 }
 
 /** The volumes in what `lvs --reportformat json` printed. @throws LvmsyncError TOOL_FAILED */
@@ -96,8 +123,17 @@ function parseVolume(row: unknown): LogicalVolume {
     lvUuid: field('lv_uuid'),
     createdAt: /^\d+$/.test(time) ? Number(time) : undefined,
     device: isActive ? `${field('lv_kernel_major')}:${field('lv_kernel_minor')}` : undefined,
-    isThin: field('lv_layout').split(',').includes('thin'),
+    thin: parseThinFields(field('thin_id'), field('pool_lv_uuid'), field('origin_uuid')),
   };
+}
+
+function parseThinFields(
+  id: string,
+  poolUuid: string,
+  originUuid: string,
+): ThinVolumeFields | undefined {
+  if (!/^\d+$/.test(id)) return undefined;
+  return { id: Number(id), poolUuid, originUuid: originUuid === '' ? undefined : originUuid };
 }
 
 function parseJson(text: string): unknown {

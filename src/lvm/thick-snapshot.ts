@@ -1,17 +1,16 @@
-import { stat } from 'node:fs/promises';
 import { LvmsyncError } from '../errors.js';
 import {
   deviceBytes,
   deviceHolders,
   deviceNode,
-  deviceNumber,
   dmName,
   dmUuid,
   isPartition,
   readTable,
 } from './dm-device.js';
 import { type DmTarget, parseOriginTable, parseSnapshotTable } from './dm-table.js';
-import { findVolumeByDmUuid, findVolumeByName, type LogicalVolume } from './logical-volume.js';
+import { findDevice, nameOf } from './find-device.js';
+import type { LogicalVolume } from './logical-volume.js';
 import { assertUsable, readSnapshotStatus } from './snapshot-status.js';
 
 /** A thick snapshot with a persistent exception store, and what belongs to it. */
@@ -47,7 +46,7 @@ const SECTOR_BYTES = 512;
  *
  * @throws LvmsyncError VOLUME_NOT_FOUND, also for a volume that is not active; VOLUME_AMBIGUOUS
  *   for an origin with several snapshots, which it lists; NOT_A_SNAPSHOT, saying what it is;
- *   SNAPSHOT_UNSUPPORTED for a thin, transient, merging or resized one; SNAPSHOT_INVALID;
+ *   SNAPSHOT_UNSUPPORTED for a transient, merging or resized one; SNAPSHOT_INVALID;
  *   TOOL_MISSING; TOOL_FAILED
  */
 export async function findThickSnapshot(name: string): Promise<ThickSnapshot> {
@@ -60,39 +59,6 @@ export async function findThickSnapshot(name: string): Promise<ThickSnapshot> {
     return describeSnapshot(snapshot.device, snapshot.target);
   }
   throw await notASnapshot(device, name, target);
-}
-
-/** The number of the block device that a name means. */
-export async function findDevice(name: string): Promise<string> {
-  const device = await deviceNumber(name);
-  if (device !== undefined) return device;
-  const stats = await stat(name).catch(() => undefined);
-  if (!looksLikeVolume(name)) {
-    if (stats === undefined) {
-      throw new LvmsyncError('VOLUME_NOT_FOUND', `there is no ${name}`, {
-        path: name,
-        hint: 'name the snapshot as VG/LV or by its path; see what there is with: lvs',
-      });
-    }
-    throw new LvmsyncError('NOT_A_SNAPSHOT', `${name} is not a block device`, {
-      path: name,
-      hint: 'name a snapshot as VG/LV or by its path; for an image of a store: --cow-device',
-    });
-  }
-  const volume = await findVolumeByName(name);
-  if (volume.device !== undefined) return volume.device;
-  if (volume.isThin) throw thinError(name);
-  throw new LvmsyncError('VOLUME_NOT_FOUND', `${name} is not active`, {
-    path: name,
-    hint: `activate it: lvchange -ay ${volume.vgName}/${volume.lvName}`,
-  });
-}
-
-/** `VG/LV`, or a node that is not there because the volume is not active. */
-function looksLikeVolume(name: string): boolean {
-  return /^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*\/[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$/.test(name)
-    ? !/^\.{1,2}\//.test(name)
-    : name.startsWith('/dev/');
 }
 
 async function readDmTable(device: string, name: string): Promise<DmTarget[]> {
@@ -189,21 +155,12 @@ async function originOf(realDevice: string, name: string): Promise<string> {
   );
 }
 
-async function nameOf(
-  device: string,
-): Promise<{ name: string; volume: LogicalVolume | undefined }> {
-  const volume = await findVolumeByDmUuid(await dmUuid(device));
-  if (volume !== undefined) return { name: `${volume.vgName}/${volume.lvName}`, volume };
-  return { name: (await dmName(device)) ?? device, volume: undefined };
-}
-
 async function notASnapshot(
   device: string,
   name: string,
   target: DmTarget | undefined,
 ): Promise<LvmsyncError> {
   if (target?.type === 'snapshot-merge') return mergingError(name);
-  if (target?.type === 'thin') return thinError(name);
   const uuid = (await dmUuid(device)) ?? '';
   const hint = 'name a snapshot; see what there is with: lvs';
   const details = { path: name, hint };
@@ -227,12 +184,4 @@ function mergingError(name: string): LvmsyncError {
     path: name,
     hint: 'wait for the merge to end; the changes it undoes cannot be sent any more',
   });
-}
-
-function thinError(name: string): LvmsyncError {
-  return new LvmsyncError(
-    'SNAPSHOT_UNSUPPORTED',
-    `${name} is a thin volume: thin snapshots are not supported yet`,
-    { path: name, hint: 'use a thick snapshot: lvcreate -s with -L' },
-  );
 }

@@ -1,9 +1,10 @@
 import type { BlockFile, Engine } from '../block/engine.js';
 import { identify } from '../block/identity.js';
 import { acquireLock } from '../block/lock.js';
+import { stateDirectoryPath } from '../block/state-directory.js';
 import { assertTargetUsable, inspectTarget } from '../block/target.js';
 import { completePendingSpool } from './pending-spool.js';
-import { openTargetState, stateDirectoryPath, type TargetState } from './state-directory.js';
+import { openTargetState, type TargetState } from './state-directory.js';
 
 export interface OpenTargetOptions {
   /** A block device or an existing regular file. */

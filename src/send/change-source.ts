@@ -10,6 +10,8 @@ import { type ExceptionPair, readExceptionPairs } from '../lvm/exception-pairs.j
 import { readExceptions, readStoreState } from '../lvm/exception-store.js';
 import { assertUsable, readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
 import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js';
+import { findThinSnapshot } from '../lvm/thin-volume.js';
+import { openThinSource } from './thin-source.js';
 
 export interface ChangeSource {
   /** For people: the snapshot or the store. */
@@ -17,14 +19,17 @@ export interface ChangeSource {
   /** For machines: tells this source from any other, also after it was recreated. */
   readonly id: string;
   readonly extents: ExtentSource;
+  /** Those of the extents that read as zeroes because the data was discarded, where it is known. */
+  readonly discarded?: ExtentSource;
   /** Where the data of the extents is read. */
   readonly data: BlockFile;
-  /** The exception store: the old data of what has changed. */
+  /** The old data of what has changed: the exception store, or the older thin snapshot. */
   readonly store: BlockFile;
-  /** The exceptions with the places of their old data; all, or those of some metadata areas. */
+  /** The changed chunks with the places of their old data; all, or those of some areas of the list. */
   pairs(sampleAreas: number | undefined): AsyncIterable<ExceptionPair[]>;
   /** Size of the volume in bytes: what a target must hold. */
   readonly volumeBytes: number;
+  /** Changed chunks. */
   readonly exceptionCount: number;
   readonly chunkBytes: number;
   /** Every device of the source: none of them can be the target. */
@@ -69,21 +74,33 @@ export interface SnapshotOptions {
   /** Take `dataPath` even if it is not such a snapshot. */
   force?: boolean | undefined;
   engine: Engine;
+  /** See `stateDirectoryPath`; used for thin snapshots. */
+  stateDirectory?: string | undefined;
+  /** Ends the reading of a list of changes that takes long. */
+  signal?: AbortSignal | undefined;
   /** Told what makes the copy doubtful without making it wrong for certain. */
   onWarning?: ((line: string) => void) | undefined;
 }
 
 /**
- * Changes to the origin since its thick snapshot was taken.
+ * Changes to the origin since its snapshot, thick or thin, was taken.
  *
  * @throws LvmsyncError VOLUME_NOT_FOUND and its kin, NOT_A_SNAPSHOT, SNAPSHOT_UNSUPPORTED,
- *   SNAPSHOT_INVALID, and what `openStoreSource` throws
+ *   SNAPSHOT_INVALID, and what `openStoreSource` and `openThinSource` throw
  */
 export async function openSnapshotSource(options: SnapshotOptions): Promise<ChangeSource> {
+  const thin = await findThinSnapshot(options.name);
+  if (thin === undefined) return openThickSource(options);
+  const source = await openThinSource(thin, options);
+  if (options.dataPath === undefined) await warnIfMounted(source.data.path, options);
+  return source;
+}
+
+async function openThickSource(options: SnapshotOptions): Promise<ChangeSource> {
   const { engine } = options;
   const snapshot = await findThickSnapshot(options.name);
   const dataPath = await findDataSource(snapshot, options);
-  if (dataPath === undefined) await warnIfMounted(snapshot, options);
+  if (dataPath === undefined) await warnIfMounted(snapshot.originPath, options);
   const status = await readActiveStatus(snapshot);
   const source = await openSource({
     storePath: snapshot.storePath,
@@ -123,10 +140,7 @@ async function isSameDevice(one: string, other: string): Promise<boolean> {
   return first.isBlockDevice() && second.isBlockDevice() && first.rdev === second.rdev;
 }
 
-async function warnIfMounted(
-  { originPath }: ThickSnapshot,
-  { onWarning }: SnapshotOptions,
-): Promise<void> {
+async function warnIfMounted(originPath: string, { onWarning }: SnapshotOptions): Promise<void> {
   const device = deviceId((await stat(originPath, { bigint: true })).rdev);
   const mount = (await readMounts()).find((one) => one.device === device && !one.readOnly);
   if (mount === undefined) return;

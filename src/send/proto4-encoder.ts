@@ -1,7 +1,7 @@
 import { addPiece, type Batch } from '../block/batch.js';
 import type { Engine } from '../block/engine.js';
 import type { ExtentSource } from '../extents/extents.js';
-import { createPieceCursor } from '../extents/piece-cursor.js';
+import { createMarkedCursor } from '../extents/marked-cursor.js';
 import type { TransferDigest } from '../stream/digest.js';
 import {
   ENCODING,
@@ -25,11 +25,16 @@ const ZERO_BLOCK_BYTES = 4096;
 /** A compressed payload is sent when it saves at least this part. */
 const WORTHWHILE = 15 / 16;
 
+/** A longer discard is several; beyond 4 GiB a length would not fit. */
+const MAX_DISCARD_BYTES = 2 ** 30;
+
 /** Compresses a payload off the main thread. */
 export type Compress = (payload: Buffer) => Promise<Buffer>;
 
 export interface Proto4EncoderOptions {
   extents: ExtentSource;
+  /** What of the extents was discarded: it is not read. */
+  discarded?: ExtentSource | undefined;
   engine: Pick<Engine, 'crc32c' | 'findZeroBlocks'>;
   /** Every record is added to it. */
   digest: TransferDigest;
@@ -38,39 +43,57 @@ export interface Proto4EncoderOptions {
 
 /**
  * PROTO[4] records of all extents, ascending: the bytes of up to 256 pieces side by side behind
- * one header and one table. Blocks of zeroes become ZERO records.
+ * one header and one table. Blocks of zeroes become ZERO records, discarded extents DISCARD records.
  */
 export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
-  const { extents, engine, digest, compress } = options;
-  const pieces = createPieceCursor(extents);
+  const { extents, discarded, engine, digest, compress } = options;
+  const pieces = createMarkedCursor(extents, discarded);
+  /** What lies between the pieces of a batch and is not to be read. */
+  const discards = new WeakMap<Batch, TableExtents>();
   let more = pieces.take(MAX_PAYLOAD_BYTES);
 
   function layOut(batch: Batch): boolean {
     let end = PAYLOAD_POSITION;
     const first = pieces.offset;
     let previousEnd = first;
+    let discard: TableExtents | undefined;
     while (more && batch.count < MAX_RECORD_EXTENTS && fitsTable(previousEnd, pieces.offset)) {
       // Zeroes between two pieces go elsewhere: the gap may become all that lies between.
       if (!fitsTable(first, pieces.offset)) break;
-      if (end + pieces.length > PAYLOAD_POSITION + MAX_PAYLOAD_BYTES) break;
-      addPiece(batch, pieces.offset, pieces.length, end);
-      end += pieces.length;
+      if (pieces.isMarked) {
+        discard ??= emptyTable();
+        if (discard.count === MAX_RECORD_EXTENTS) break;
+        append(discard, pieces.offset, pieces.length, MAX_DISCARD_BYTES);
+      } else {
+        if (end + pieces.length > PAYLOAD_POSITION + MAX_PAYLOAD_BYTES) break;
+        addPiece(batch, pieces.offset, pieces.length, end);
+        end += pieces.length;
+      }
       previousEnd = pieces.offset + pieces.length;
       more = pieces.take(MAX_PAYLOAD_BYTES);
     }
-    return batch.count > 0;
+    if (discard !== undefined) discards.set(batch, discard);
+    return batch.count > 0 || discard !== undefined;
   }
 
   async function seal(batch: Batch): Promise<Sealed> {
     const { data, zeroes } = await separateZeroes(batch);
-    const last = batch.count - 1;
-    const endOffset = batch.offsets[last]! + batch.lengths[last]!;
-    const sealed: Sealed = { bytes: [], recordCount: 0, dataBytes: 0, endOffset };
+    const tables = [
+      { type: RECORD.data, table: data },
+      { type: RECORD.zero, table: zeroes },
+      { type: RECORD.discard, table: discards.get(batch) ?? emptyTable() },
+    ];
+    const sealed: Sealed = { bytes: [], recordCount: 0, dataBytes: 0, endOffset: 0 };
     // Ascending in their first offset: a receiver can tell from that how far it has got.
-    const dataFirst = data.count > 0 && !(zeroes.offsets[0]! < data.offsets[0]!);
-    if (dataFirst) add(sealed, data, await dataRecord(batch.buffer, data));
-    if (zeroes.count > 0) add(sealed, zeroes, [encodeTableRecord(RECORD.zero, zeroes)]);
-    if (data.count > 0 && !dataFirst) add(sealed, data, await dataRecord(batch.buffer, data));
+    for (const { type, table } of tables
+      .filter(({ table }) => table.count > 0)
+      .sort((one, other) => one.table.offsets[0]! - other.table.offsets[0]!)) {
+      const isData = type === RECORD.data;
+      const record = isData
+        ? await dataRecord(batch.buffer, data)
+        : [encodeTableRecord(type, table)];
+      add(sealed, table, record);
+    }
     return sealed;
   }
 
@@ -80,6 +103,8 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
     sealed.bytes.push(...record);
     sealed.recordCount++;
     sealed.dataBytes += sumOf(table);
+    const last = table.count - 1;
+    sealed.endOffset = Math.max(sealed.endOffset, table.offsets[last]! + table.lengths[last]!);
   }
 
   /** Moves the data to the front of the payload, in place, and lists both kinds of ranges. */
@@ -88,6 +113,7 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
   ): Promise<{ data: TableExtents; zeroes: TableExtents }> {
     const data = emptyTable();
     const zeroes = emptyTable();
+    if (batch.count === 0) return { data, zeroes };
     const last = batch.count - 1;
     const payloadEnd = batch.positions[last]! + batch.lengths[last]!;
     const payload = batch.buffer.subarray(PAYLOAD_POSITION, payloadEnd);
@@ -169,10 +195,16 @@ function emptyTable(): TableExtents {
   };
 }
 
-/** Adds a range after the last one, joining the two where they touch. */
-function append(table: TableExtents, offset: number, length: number): void {
+/** Adds a range after the last one, joining the two where they touch and are not too long. */
+function append(
+  table: TableExtents,
+  offset: number,
+  length: number,
+  maxBytes = Number.POSITIVE_INFINITY,
+): void {
   const last = table.count - 1;
-  if (last >= 0 && table.offsets[last]! + table.lengths[last]! === offset) {
+  const touches = last >= 0 && table.offsets[last]! + table.lengths[last]! === offset;
+  if (touches && table.lengths[last]! + length <= maxBytes) {
     table.lengths[last]! += length;
     return;
   }

@@ -249,6 +249,7 @@ async function sendBody(
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
     extents,
+    discarded: source.discarded,
     engine,
     digest,
     ...(compress && { compress: zstdCompress }),

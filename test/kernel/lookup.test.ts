@@ -259,16 +259,16 @@ kernelTests(import.meta.url, { disks: ['256M'] }, ([disk]) => {
       assert.notEqual(snapshotPath, dmPath);
     }));
 
-  test('when the volume is thin then it is refused as not supported yet', async () => {
+  test('when the volume is thin then it is no thick snapshot, and how to activate it is said', async () => {
     const pool = `${GROUP}/pool`;
     await mustRun('lvcreate', ['--quiet', '--yes', '--size', '16m', '--thinpool', pool]);
     await mustRun('lvcreate', ['--quiet', '--virtualsize', '8m', '--name', 'thin', '--thin', pool]);
     await mustRun('lvcreate', ['--quiet', '--snapshot', '--name', 'ts', `${GROUP}/thin`]);
-    // The second is not active: LVM does not activate thin snapshots by itself.
-    for (const name of [`/dev/${GROUP}/thin`, `${GROUP}/ts`]) {
-      const words = /thin snapshots are not supported yet/;
-      await assertRefused(findThickSnapshot(name), 'SNAPSHOT_UNSUPPORTED', words);
-    }
+    const active = findThickSnapshot(`/dev/${GROUP}/thin`);
+    await assertRefused(active, 'NOT_A_SNAPSHOT', /not a snapshot but a thin volume/);
+    // LVM does not activate thin snapshots by itself.
+    const inactive = findThickSnapshot(`${GROUP}/ts`);
+    await assertRefused(inactive, 'VOLUME_NOT_FOUND', /is not active/, /lvchange -ay -K /);
     await removeVolumes(pool);
   });
 

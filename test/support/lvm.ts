@@ -84,3 +84,53 @@ export async function exceptionCount(path: string, chunkBytes: number): Promise<
   const { usedSectors, metadataSectors } = await snapshotStatus(path);
   return (usedSectors - metadataSectors) / (chunkBytes / 512);
 }
+
+/** Makes a thin pool, whose new chunks are zeroed as LVM's default has it. */
+export async function createPool(
+  group: string,
+  name: string,
+  bytes: number,
+  chunkBytes: number,
+): Promise<void> {
+  const sizes = ['--size', `${bytes}b`, '--chunksize', `${chunkBytes}b`];
+  const pool = ['--thinpool', `${group}/${name}`, '--poolmetadatasize', '2m'];
+  await mustRun('lvcreate', ['--quiet', '--yes', '--poolmetadataspare', 'n', ...sizes, ...pool]);
+}
+
+/** Makes a thin volume, of which nothing is allocated. Resolves its path. */
+export async function createThinVolume(
+  group: string,
+  pool: string,
+  name: string,
+  bytes: number,
+): Promise<string> {
+  const place = ['--virtualsize', `${bytes}b`, '--thinpool', `${group}/${pool}`];
+  const args = ['--quiet', '--yes', '--wipesignatures', 'n', '--name', name];
+  await mustRun('lvcreate', [...args, ...place]);
+  return `/dev/${group}/${name}`;
+}
+
+/** Makes a thin snapshot that is active. Resolves its path. */
+export async function createThinSnapshot(
+  group: string,
+  origin: string,
+  name: string,
+): Promise<string> {
+  const args = ['--quiet', '--snapshot', '--setactivationskip', 'n', '--name', name];
+  await mustRun('lvcreate', [...args, `${group}/${origin}`]);
+  return `/dev/${group}/${name}`;
+}
+
+/** What the kernel says of a pool. */
+export interface PoolStatus {
+  /** The metadata block of the metadata snapshot; `-` when there is none. */
+  heldRoot: string;
+  mode: string;
+}
+
+export async function poolStatus(group: string, pool: string): Promise<PoolStatus> {
+  const line = await mustRun('dmsetup', ['status', `${group}-${pool}-tpool`]);
+  const match = /^0 \d+ thin-pool \d+ \S+ \S+ (\S+) (\S+) /.exec(line.trim());
+  if (match === null) throw new Error(`${pool} is not a pool in use: ${line}`);
+  return { heldRoot: match[1]!, mode: match[2]! };
+}

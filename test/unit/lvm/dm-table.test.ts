@@ -3,9 +3,12 @@ import { describe, test } from 'node:test';
 import { LvmsyncError } from '#lvmsync/errors.js';
 import {
   parseOriginTable,
+  parsePoolTable,
+  parsePoolUsage,
   parseSnapshotTable,
   parseSnapshotUsage,
   parseTargets,
+  parseThinTable,
 } from '#lvmsync/lvm/dm-table.js';
 import { assertUsable, interpretStatus } from '#lvmsync/lvm/snapshot-status.js';
 import { createRandom } from '../../support/random.js';
@@ -14,6 +17,7 @@ import {
   readRecordedExceptions,
   type ThickFixture,
 } from '../../support/thick-fixtures.js';
+import { readThinFixture } from '../../support/thin-fixtures.js';
 
 /** One device's lines of a fixture, without the name that dmsetup prints for all devices. */
 function linesOf(fixture: ThickFixture, file: string, device: string): string {
@@ -180,4 +184,53 @@ test('when 5000 damaged outputs are parsed then each is understood or refused', 
       assert(error instanceof LvmsyncError && error.code === 'TOOL_FAILED', `${error}`);
     }
   }
+});
+
+describe('thin volumes and pools', () => {
+  const lineOf = (file: string, device: string) => {
+    const lines = readThinFixture(file).split('\n');
+    const start = `${device}: `;
+    return lines.find((line) => line.startsWith(start))!.slice(start.length);
+  };
+  const target = (text: string) => parseTargets(text)[0]!;
+
+  test('when a real pool is asked then its devices, its chunks and its volumes are known', () => {
+    assert.deepEqual(parsePoolTable(target(lineOf('dmsetup-table.txt', 'vg-p-tpool'))), {
+      metadataDevice: '254:0',
+      chunkSectors: 128,
+    });
+    assert.deepEqual(parseThinTable(target(lineOf('dmsetup-table.txt', 'vg-s1'))), {
+      poolDevice: '254:2',
+      thinId: 3,
+      hasExternalOrigin: false,
+    });
+    const external = parseThinTable(target('0 8192 thin 254:2 3 254:6'));
+    assert.equal(external.hasExternalOrigin, true);
+  });
+
+  test('when a pool has a metadata snapshot, or is in trouble, then its status says so', () => {
+    const usual = { mode: 'rw', needsCheck: false, transaction: 3, heldRoot: undefined };
+    assert.deepEqual(parsePoolUsage(target(lineOf('dmsetup-status.txt', 'vg-p-tpool'))), usual);
+    const held = readThinFixture('status-with-metadata-snap.txt');
+    assert.deepEqual(parsePoolUsage(target(held)), { ...usual, heldRoot: 74 });
+    const rest = 'no_discard_passdown queue_if_no_space';
+    const full = `0 8 thin-pool 3 1/2 2/2 - out_of_data_space ${rest} - 256`;
+    assert.deepEqual(parsePoolUsage(target(full)), { ...usual, mode: 'out_of_data_space' });
+    const broken = `0 8 thin-pool 3 1/2 2/2 - ro ${rest} needs_check 256`;
+    assert.deepEqual(parsePoolUsage(target(broken)), { ...usual, mode: 'ro', needsCheck: true });
+    const failed = parsePoolUsage(target('0 8 thin-pool Fail'));
+    assert.equal(failed.mode, 'Fail');
+  });
+
+  test('when the words are odd then that is an error', () => {
+    for (const text of ['', '254:2', 'x 3', '254:2 x', '254:2 -3']) {
+      assertUnreadable(() => parseThinTable(target(`0 8 thin ${text}`)));
+    }
+    for (const text of ['', '254:0 254:1', '254:0 254:1 0', 'x 254:1 128']) {
+      assertUnreadable(() => parsePoolTable(target(`0 8 thin-pool ${text}`)));
+    }
+    for (const text of ['3 1/2 2/2', '3 1/2 2/2 x rw', 'x 1/2 2/2 - rw']) {
+      assertUnreadable(() => parsePoolUsage(target(`0 8 thin-pool ${text}`)));
+    }
+  });
 });

@@ -13,7 +13,9 @@ const ROW = {
   lv_time: '1795300092',
   lv_kernel_major: '254',
   lv_kernel_minor: '3',
-  lv_layout: 'linear',
+  thin_id: '',
+  pool_lv_uuid: '',
+  origin_uuid: '',
 };
 
 function report(...rows: unknown[]): string {
@@ -29,7 +31,7 @@ test('when a volume is active then all of it is known', () => {
       lvUuid: 'YyZ8DC-mvQK-w0op-6b31-XOsd-FJvY-G4u4vN',
       createdAt: 1795300092,
       device: '254:3',
-      isThin: false,
+      thin: undefined,
     },
   ]);
 });
@@ -41,13 +43,14 @@ test('when a volume is inactive, hidden, thin or without a time then that is kno
       lv_name: '[s-1]',
       lv_kernel_major: '-1',
       lv_kernel_minor: '-1',
-      lv_layout: 'thin,sparse',
+      thin_id: '7',
+      pool_lv_uuid: 'pool',
       lv_time: '2026-11-21 22:28:12 +0000',
     }),
   );
   assert.equal(volume!.lvName, 's-1');
   assert.equal(volume!.device, undefined);
-  assert.equal(volume!.isThin, true);
+  assert.deepEqual(volume!.thin, { id: 7, poolUuid: 'pool', originUuid: undefined });
   assert.equal(volume!.createdAt, undefined);
 });
 

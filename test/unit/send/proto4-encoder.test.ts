@@ -40,10 +40,17 @@ async function encodeAll(
   ranges: readonly Extent[],
   content: Content,
   compress?: Compress,
+  discardedRanges: readonly Extent[] = [],
 ): Promise<TestRecord[]> {
   const { engine } = loadEngine(engineName);
   const digest = createTransferDigest();
-  const encoder = createProto4Encoder({ extents: extentsOf(ranges), engine, digest, compress });
+  const encoder = createProto4Encoder({
+    extents: extentsOf(ranges),
+    discarded: extentsOf(discardedRanges),
+    engine,
+    digest,
+    compress,
+  });
   const records: Buffer[] = [];
   let dataBytes = 0;
   let recordCount = 0;
@@ -78,6 +85,77 @@ function outline(records: readonly TestRecord[]) {
 }
 
 for (const engine of ['js', 'native'] as const) {
+  test(`${engine}: when extents were discarded then DISCARD records have them, and they are not read`, async () => {
+    const GIB = 1024 * MIB;
+    const unread: Content = (offset, into) => {
+      assert.ok(offset === 0 || offset === 3 * GIB, `offset ${offset} is read`);
+      into.fill(1);
+    };
+    const ranges: Extent[] = [
+      [0, 3 * GIB + 64 * KIB],
+      [4 * TIB, 4096],
+    ];
+    const discarded: Extent[] = [
+      [64 * KIB, 3 * GIB - 64 * KIB],
+      [4 * TIB, 4096],
+    ];
+    assert.deepEqual(outline(await encodeAll(engine, ranges, unread, undefined, discarded)), [
+      [
+        TYPE.data,
+        [
+          [0, 64 * KIB],
+          [3 * GIB, 64 * KIB],
+        ],
+      ],
+      [
+        TYPE.discard,
+        [
+          [64 * KIB, GIB - 64 * KIB],
+          [GIB, GIB],
+          [2 * GIB, GIB],
+        ],
+      ],
+      [TYPE.discard, [[4 * TIB, 4096]]],
+    ]);
+  });
+
+  test(`${engine}: when data, zeroes and discards are mixed then every byte is in one record, and records ascend`, async () => {
+    const random = createRandom(31);
+    const ranges: Extent[] = [];
+    const discarded: Extent[] = [];
+    const kindOf = new Map<number, number>();
+    for (let chunk = 0; chunk < 4000; chunk += 1 + random.below(3)) {
+      ranges.push([chunk * 64 * KIB, 64 * KIB]);
+      const kind = random.pick([TYPE.data, TYPE.zero, TYPE.discard]);
+      kindOf.set(chunk, kind);
+      if (kind === TYPE.discard) discarded.push([chunk * 64 * KIB, 64 * KIB]);
+    }
+    const content: Content = (offset, into) => {
+      assert.notEqual(kindOf.get(offset / (64 * KIB)), TYPE.discard);
+      into.fill(kindOf.get(offset / (64 * KIB)) === TYPE.zero ? 0 : 1);
+    };
+    const seen = new Map<number, number>();
+    let previous = 0;
+    for (const { type, extents } of await encodeAll(
+      engine,
+      ranges,
+      content,
+      undefined,
+      discarded,
+    )) {
+      assert.ok(extents[0]![0] >= previous, 'the records do not ascend');
+      previous = extents[0]![0];
+      for (const [offset, length] of extents) {
+        for (let at = offset; at < offset + length; at += 64 * KIB) {
+          assert.ok(!seen.has(at / (64 * KIB)));
+          seen.set(at / (64 * KIB), type);
+        }
+      }
+    }
+    const sorted = (map: Map<number, number>) => [...map].sort(([a], [b]) => a - b);
+    assert.deepEqual(sorted(seen), sorted(kindOf));
+  });
+
   describe(`PROTO[4] records with the ${engine} engine`, () => {
     const encode = (ranges: readonly Extent[], content: Content, compress?: Compress) =>
       encodeAll(engine, ranges, content, compress);
