@@ -135,7 +135,7 @@ async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGene
   for (let i = 0; i < SAMPLE_UNCHANGED_CHUNKS; i++) {
     picked.add(Math.floor(Math.random() * chunkCount) * chunkBytes);
   }
-  const unchanged = offsetsOutside(
+  const unchanged = await offsetsOutside(
     extents,
     [...picked].sort((a, b) => a - b),
   );

@@ -224,7 +224,7 @@ async function writeOpening(
       extents: {
         count: extents.extentCount,
         bytes: extents.totalBytes,
-        digest: extentsDigest(extents),
+        digest: await extentsDigest(extents),
       },
     },
   };
