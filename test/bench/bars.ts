@@ -1,4 +1,5 @@
 /** The figures that the project wants to reach, beside those that this run has reached. */
+import { METADATA } from './metadata.js';
 import { cpuPerGib, medianSeconds, type Results, type Row, ratioTo } from './results.js';
 
 interface Bar {
@@ -76,6 +77,26 @@ export function barsOf(results: Results): string {
       },
     },
     {
+      what: 'reading 25 million exceptions, against fio',
+      wanted: '>= 0.8',
+      seen: () => ratio(results, METADATA, 'lvmsync, native, 25 million', 'fio, 25 million'),
+    },
+    {
+      what: 'parsing exceptions, million/s',
+      wanted: '>= 50',
+      seen: () => fact(results, 'lvmsync, native, 25 million: parsing alone, million/s'),
+    },
+    {
+      what: '25 million exceptions held in MiB',
+      wanted: '<= 64',
+      seen: () => fact(results, 'lvmsync, native, 25 million: held in MiB'),
+    },
+    {
+      what: 'most memory of either side, with 25 million exceptions / otherwise, MiB',
+      wanted: '<= 512 / 200',
+      seen: () => mostMemory(results),
+    },
+    {
       what: 'tiny, beyond `node -e 0`',
       wanted: '<= 60 ms',
       seen: () => beyond(find('tiny', 'lvmsync'), find('tiny', 'node -e 0')),
@@ -107,6 +128,24 @@ export function barsOf(results: Results): string {
   });
   if (lines.length === 0) return '';
   return ['| what | wanted | seen |', '| --- | ---: | ---: |', ...lines].join('\n');
+}
+
+function mostMemory({ scenarios }: Results): string | undefined {
+  const most = (isMetadata: boolean) => {
+    const rows = scenarios
+      .filter(({ name }) => (name === METADATA) === isMetadata)
+      .flatMap(({ rows }) => rows);
+    const sizes = rows.flatMap(({ runs }) =>
+      runs.flatMap(({ rssNear = 0, rssFar = 0 }) => [rssNear, rssFar]),
+    );
+    return sizes.length === 0 ? '-' : (Math.max(...sizes) / 2 ** 20).toFixed(0);
+  };
+  const both = `${most(true)} / ${most(false)}`;
+  return both === '- / -' ? undefined : both;
+}
+
+function fact({ scenarios }: Results, what: string): string | undefined {
+  return scenarios.find(({ name }) => name === METADATA)?.facts?.[what]?.toFixed(0);
 }
 
 function beyond(row: Row | undefined, other: Row | undefined): string | undefined {

@@ -21,6 +21,7 @@ import { type CpuAccount, openCpuAccount } from './cgroup.js';
 import { chartOf } from './chart.js';
 import { type Contender, type FarSide, peer } from './contenders.js';
 import { measure } from './measure.js';
+import { METADATA, measureMetadata, metadataBytes } from './metadata.js';
 import {
   machineFacts,
   type Results,
@@ -222,6 +223,7 @@ async function main(): Promise<number> {
       process.stdout.write(`${name}: ${title}\n`);
       for (const contender of contenders) process.stdout.write(`  ${name}/${contender.name}\n`);
     }
+    process.stdout.write(`${METADATA}\n`);
     return 0;
   }
   const earlier = options.compare === undefined ? undefined : readResults(options.compare);
@@ -244,6 +246,15 @@ async function main(): Promise<number> {
     for (const scenario of SCENARIOS) {
       if (!scenario.contenders.some((contender) => isWanted(scenario, contender))) continue;
       results.scenarios.push(await runScenario(scenario, place, help));
+    }
+    if (options.only === undefined || new RegExp(options.only).test(METADATA)) {
+      const { directory } = place;
+      const { scale, rounds } = results;
+      assertRoom(directory, metadataBytes(scale));
+      const { status } = await runCommand('sh', ['-c', 'command -v fio']);
+      results.scenarios.push(
+        measureMetadata({ directory, scale, rounds, hasFio: status === 0, say }),
+      );
     }
   } finally {
     await closePlace(place);

@@ -1,25 +1,17 @@
+/**
+ * How fast the list of exceptions is read and how much memory it takes: a made store with chunks
+ * of 4 KiB, scattered over an origin of 400 GiB, each reading in a process of its own.
+ */
 import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  ftruncateSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  statfsSync,
-  writeSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { createChunkSet } from '#lvmsync/extents/chunk-set.js';
 import { readExceptions } from '#lvmsync/lvm/exception-store.js';
 import { addEntries } from '#lvmsync/lvm/store-entries.js';
 import { areaChunk, dataChunk, entriesPerArea, storeBytesFor } from '../support/cow-store.js';
-
-/**
- * How fast the list of exceptions is read and how much memory it takes: a made store with chunks
- * of 4 KiB, scattered over an origin of 400 GiB, each reading in a process of its own.
- */
+import type { Row, ScenarioResult } from './results.js';
 
 const CHUNK_BYTES = 4096;
 const ORIGIN_BYTES = 400 * 2 ** 30;
@@ -27,61 +19,89 @@ const ORIGIN_CHUNKS = ORIGIN_BYTES / CHUNK_BYTES;
 /** Odd and no multiple of 5, so every chunk of the origin comes once before one comes twice. */
 const SCATTER = 64_808_413;
 const COUNTS = [1_000_000, 25_000_000];
-const MAX_RSS_BYTES = 512 * 2 ** 20;
+export const METADATA = 'metadata';
+const FIO = 'fio';
 
-interface Result {
+/** What one reading printed. */
+interface Reading {
   exceptions: number;
-  extents: number;
   parseSeconds: number;
   readSeconds: number;
-  sliceSeconds: number;
   maxRssBytes: number;
+  heldBytes: number;
 }
 
-function main(): void {
-  const [mode, path, engine] = process.argv.slice(2);
-  if (mode === '--read' && path !== undefined && (engine === 'native' || engine === 'js')) {
-    void read(path, engine);
-    return;
-  }
-  const directory = mkdtempSync(join(tmpdir(), 'lvmsync-bench-'));
-  try {
-    for (const count of COUNTS) measure(join(directory, 'store.img'), count);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+export interface MetadataOptions {
+  directory: string;
+  scale: number;
+  rounds: number;
+  hasFio: boolean;
+  say(line: string): void;
 }
 
-function measure(path: string, count: number): void {
-  const { bavail, bsize } = statfsSync(join(path, '..'));
-  const neededBytes = count * 16 * 2;
-  if (bavail * bsize < neededBytes) {
-    throw new Error(`${path} needs ${neededBytes} bytes of disk, ${bavail * bsize} are free`);
-  }
-  writeSparseStore(path, count);
-  for (const engine of ['native', 'js'] as const) {
-    const loaded = loadEngine('auto').engine.name;
-    if (engine === 'native' && loaded !== 'native') {
-      console.log(`${count} exceptions, native: not measured, the addon does not load`);
-      continue;
+/** Bytes of disk that the largest store takes. */
+export function metadataBytes(scale: number): number {
+  return Math.max(...COUNTS) * scale * 16 * 2;
+}
+
+export function measureMetadata(options: MetadataOptions): ScenarioResult {
+  const { directory, scale, rounds, hasFio, say } = options;
+  const rows: Row[] = [];
+  const facts: Record<string, number> = {};
+  const path = join(directory, 'store');
+  for (const count of COUNTS.map((whole) => Math.round(whole * scale))) {
+    say(`${METADATA}: making a store of ${count} exceptions`);
+    writeSparseStore(path, count);
+    const millions = `${(count / 1e6).toFixed(count < 1e6 ? 2 : 0)} million`;
+    const bytes = count * 16;
+    const engines = (['native', 'js'] as const).map((engine): [string, Row] => [
+      engine,
+      { name: `lvmsync, ${engine}, ${millions}`, bytes, runs: [] },
+    ]);
+    const fio: Row = { name: `${FIO}, ${millions}`, bytes, runs: [] };
+    for (let round = 1; round <= rounds; round++) {
+      for (const [engine, row] of engines) {
+        const { exceptions, ...reading } = readInChild(path, engine);
+        if (exceptions !== count)
+          throw new Error(`${exceptions} exceptions were read, not ${count}`);
+        row.runs.push({ seconds: reading.readSeconds, rssNear: reading.maxRssBytes });
+        facts[`${row.name}: parsing alone, million/s`] = count / reading.parseSeconds / 1e6;
+        facts[`${row.name}: held in MiB`] = reading.heldBytes / 2 ** 20;
+        say(`${METADATA}: round ${round}: ${row.name}: ${reading.readSeconds.toFixed(2)} s`);
+      }
+      if (hasFio) fio.runs.push({ seconds: fioSeconds(path, count) });
     }
-    const output = execFileSync(process.execPath, [import.meta.filename, '--read', path, engine]);
-    const result: Result = JSON.parse(output.toString());
-    console.log(describe(result, engine));
-    if (result.exceptions !== count) throw new Error(`${result.exceptions} exceptions were read`);
-    if (result.maxRssBytes > MAX_RSS_BYTES) process.exitCode = 1;
+    rows.push(...engines.map(([, row]) => row), ...(hasFio ? [fio] : []));
+    rmSync(path);
   }
+  const left = hasFio ? [] : ['fio (fio is not installed)'];
+  const reference = rows.at(-1)?.name ?? '';
+  const title = 'The list of exceptions of a store: 4 KiB in each 1028 KiB of it';
+  return { name: METADATA, title, reference, rows, left, facts };
 }
 
-function describe(result: Result, engine: string): string {
-  const perSecond = (seconds: number) => `${(result.exceptions / seconds / 1e6).toFixed(1)} M/s`;
-  return [
-    `${result.exceptions} exceptions, ${engine}:`,
-    `read in ${result.readSeconds.toFixed(2)} s (${perSecond(result.readSeconds)}),`,
-    `parsing alone ${result.parseSeconds.toFixed(2)} s (${perSecond(result.parseSeconds)});`,
-    `${result.extents} extents in ${result.sliceSeconds.toFixed(2)} s;`,
-    `peak RSS ${(result.maxRssBytes / 2 ** 20).toFixed(0)} MiB`,
-  ].join(' ');
+function readInChild(path: string, engine: string): Reading {
+  const script = fileURLToPath(import.meta.url);
+  return JSON.parse(execFileSync(process.execPath, [script, '--read', path, engine]).toString());
+}
+
+/** The same areas, read by who does nothing else, as fio itself times it. */
+function fioSeconds(path: string, count: number): number {
+  const areas = Math.ceil(count / entriesPerArea(CHUNK_BYTES));
+  const report = execFileSync('fio', [
+    '--name=scan',
+    `--filename=${path}`,
+    `--rw=read:${entriesPerArea(CHUNK_BYTES) * (CHUNK_BYTES / 1024)}k`,
+    '--bs=4k',
+    `--offset=${CHUNK_BYTES}`,
+    `--io_size=${areas * CHUNK_BYTES}`,
+    '--iodepth=64',
+    '--ioengine=io_uring',
+    '--direct=1',
+    '--output-format=json',
+  ]);
+  const { jobs } = JSON.parse(report.toString()) as { jobs: { read: { runtime: number } }[] };
+  return (jobs[0]?.read.runtime ?? 0) / 1000;
 }
 
 async function read(path: string, engineName: 'native' | 'js'): Promise<void> {
@@ -90,15 +110,12 @@ async function read(path: string, engineName: 'native' | 'js'): Promise<void> {
   const start = performance.now();
   const found = await readExceptions(store, { engine, originBytes: ORIGIN_BYTES });
   const readDone = performance.now();
-  let extents = 0;
-  for (const slice of found.slices()) extents += slice.count;
-  const slicesDone = performance.now();
+  const heldBytes = process.memoryUsage().arrayBuffers;
   await store.close();
-  const result: Result = {
+  const result: Reading = {
     exceptions: found.exceptionCount,
-    extents,
     readSeconds: (readDone - start) / 1000,
-    sliceSeconds: (slicesDone - readDone) / 1000,
+    heldBytes,
     maxRssBytes: process.resourceUsage().maxRSS * 1024,
     parseSeconds: parseAgain(found.exceptionCount),
   };
@@ -169,4 +186,7 @@ function writeSparseStore(path: string, count: number): void {
   }
 }
 
-main();
+const [mode, path, engine] = process.argv.slice(2);
+if (mode === '--read' && path !== undefined && (engine === 'native' || engine === 'js')) {
+  await read(path, engine);
+}

@@ -18,6 +18,8 @@ export interface ScenarioResult {
   rows: Row[];
   /** Contenders that did not take part, and why. */
   left: string[];
+  /** What is no timing. */
+  facts?: Record<string, number>;
 }
 
 export interface Results {
@@ -94,7 +96,12 @@ export function tableOf(scenario: ScenarioResult): string {
   const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
   const title = `**${scenario.name}**: ${scenario.title}. Ratio: rate against \`${scenario.reference}\`.`;
   const left = scenario.left.map((reason) => `Left out: ${reason}.`);
-  return [title, '', line(header), rule, ...lines.map(line), ...left].join('\n');
+  const facts = Object.entries(scenario.facts ?? {}).map(
+    ([what, n]) => `- ${what}: ${n.toFixed(0)}`,
+  );
+  const notes = [...left, ...facts];
+  const behind = notes.length > 0 ? ['', ...notes] : [];
+  return [title, '', line(header), rule, ...lines.map(line), ...behind].join('\n');
 }
 
 function time(seconds: number): string {

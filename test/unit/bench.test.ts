@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { chartOf } from '../bench/chart.js';
+import { peer } from '../bench/contenders.js';
+import { seededContent, withZeroes } from '../bench/content.js';
+import { type Results, slowerThan, tableOf } from '../bench/results.js';
+import { isSlower, spreadOf } from '../bench/stats.js';
+
+function results(seconds: number[]): Results {
+  const runs = seconds.map((one) => ({ seconds: one }));
+  const rows = [
+    { name: 'lvmsync', bytes: 1e9, runs },
+    { name: 'dd & <friends>', bytes: 1e9, runs: [{ seconds: 4 }] },
+  ];
+  const scenario = { name: 'dense', title: 'All', reference: 'dd & <friends>', rows, left: [] };
+  const machine = { cores: 2, processor: 'x', kernel: '6', node: 'v20', directory: '/tmp' };
+  return { version: 1, date: '', machine, rounds: 1, scale: 1, scenarios: [scenario] };
+}
+
+describe('the figures of the bench', () => {
+  test('when there is an even number of timings then the median lies between the middle two', () => {
+    assert.deepEqual(spreadOf([4, 1, 3, 2]), { median: 2.5, least: 1, most: 4 });
+    assert.deepEqual(spreadOf([9, 1, 5]), { median: 5, least: 1, most: 9 });
+  });
+
+  test('when the spreads overlap then nothing is called slower', () => {
+    assert.ok(!isSlower(spreadOf([1, 2, 3]), spreadOf([1.5, 2.5, 3.5])));
+    assert.ok(isSlower(spreadOf([1, 2, 3]), spreadOf([3.1, 3.2, 3.3])));
+  });
+
+  test('when a contender takes longer than ever before then it is named', () => {
+    assert.deepEqual(slowerThan(results([1, 1.1]), results([1, 1.1])), []);
+    assert.deepEqual(slowerThan(results([1, 1]), results([2, 2])), [
+      'dense: lvmsync takes 2.00 times as long',
+    ]);
+  });
+
+  test('when a table is made then rates are compared with the reference', () => {
+    const lvmsync = tableOf(results([2]).scenarios[0]!)
+      .split('\n')
+      .find((line) => line.startsWith('| lvmsync'));
+    assert.match(lvmsync ?? '', /2\.00 s .* 500 \| +2\.00 \|/);
+  });
+
+  test('when a chart is made then names cannot break it', () => {
+    const chart = chartOf(results([2]));
+    assert.match(chart, /dd &amp; &lt;friends>/);
+    assert.match(chart, /500 MB\/s/);
+  });
+});
+
+describe('the content of the bench', () => {
+  test('when it is read in parts then it is the same as read at once', () => {
+    const whole = Buffer.alloc(65536);
+    seededContent('x').fill(whole, 4096);
+    const part = Buffer.alloc(4096);
+    seededContent('x').fill(part, 4096 + 8192);
+    assert.ok(part.equals(whole.subarray(8192, 12288)));
+    seededContent('y').fill(part, 4096 + 8192);
+    assert.ok(!part.equals(whole.subarray(8192, 12288)));
+  });
+
+  test('when six in ten blocks are to be zeroes then about as many are', () => {
+    const bytes = Buffer.alloc(4 << 20);
+    withZeroes(seededContent('x'), 0.6).fill(bytes, 0);
+    let zeroes = 0;
+    for (let at = 0; at < bytes.length; at += 4096)
+      if (bytes[at] === 0 && bytes[at + 99] === 0) zeroes++;
+    assert.ok(zeroes > 580 && zeroes < 650, `${zeroes} of 1024`);
+  });
+});
+
+test('when a peer is given then its places are filled in, word by word', () => {
+  const { name, argv } = peer('blocksync=blocksync {source} {host} {target}');
+  const volume = { originPath: '/a b', targetPath: '/t', storePath: '/s' };
+  assert.equal(name, 'blocksync');
+  const words = argv({ ...volume } as never, { alias: 'far', configFile: '/c' });
+  assert.deepEqual(words, ['blocksync', '/a b', 'far', '/t']);
+  assert.throws(() => peer('nothing'), /NAME=COMMAND/);
+});
