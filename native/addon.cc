@@ -20,7 +20,8 @@ namespace lvmsync {
 
 namespace {
 
-constexpr size_t kInlineBytes = 4096;          // a thread would take longer to wake than these take
+constexpr size_t kInlineBytes = 4096;  // a thread would take longer to wake than these take
+constexpr double kMaxQueueDepth = 1024;
 constexpr double kMaxAllocation = 4294967295;  // positions in a batch are 32 bits
 
 // What the memory of an ArrayBuffer holds of its pages.
@@ -47,6 +48,16 @@ Environment* Of(const Napi::CallbackInfo& info) {
 const OpenFile* FileOf(const Napi::CallbackInfo& info) {
   if (!info[0].IsNumber()) return nullptr;
   return Of(info)->FindFile(info[0].As<Napi::Number>().DoubleValue());
+}
+
+// setQueueDepth(requests)
+Napi::Value SetQueueDepth(const Napi::CallbackInfo& info) {
+  const double requests = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
+  if (!(requests >= 1 && requests <= kMaxQueueDepth)) {
+    return ThrowTypeError(info.Env(), "requests must be between 1 and 1024");
+  }
+  Of(info)->SetQueueDepth(static_cast<uint32_t>(requests));
+  return info.Env().Undefined();
 }
 
 // startUring(): 0, or the errno that says why there is no io_uring
@@ -250,6 +261,7 @@ Napi::Value Crc32cByTablesNow(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
+  exports.Set("setQueueDepth", Napi::Function::New<SetQueueDepth>(env, "setQueueDepth"));
   exports.Set("startUring", Napi::Function::New<StartUring>(env, "startUring"));
   exports.Set("open", Napi::Function::New<Open>(env, "open"));
   exports.Set("read", Napi::Function::New<Read>(env, "read"));

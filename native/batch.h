@@ -37,6 +37,8 @@ class Batch {
 
   // The next request that nobody has taken yet, or nullptr. Every taken request must be finished.
   const Request* Take();
+  // True once every request has been taken.
+  bool taken() const { return next_ >= requests_.size(); }
   // True once a request has failed: what is not started need not be.
   bool failed() const { return failed_; }
   void Finish(const std::optional<Failure>& failure);

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "thread_backend.h"
 #include "uring_backend.h"
 
 namespace lvmsync {
@@ -33,8 +32,13 @@ void Environment::CleanUp(void* environment) {
   self->files_.clear();
 }
 
+void Environment::SetQueueDepth(uint32_t requests) {
+  queue_depth_ = requests;
+  threads_->SetMaxRequests(requests);
+}
+
 int Environment::StartUring() {
-  if (!uring_error_) uring_error_ = UringBackend::Create(&pool_, &uring_);
+  if (!uring_error_) uring_error_ = UringBackend::Create(&pool_, queue_depth_, &uring_);
   return *uring_error_;
 }
 

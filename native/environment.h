@@ -11,6 +11,7 @@
 #include "file.h"
 #include "operation.h"
 #include "pages.h"
+#include "thread_backend.h"
 #include "thread_pool.h"
 
 namespace lvmsync {
@@ -24,6 +25,9 @@ class Task : public Operation {
   // Instead of Run, when there is no thread.
   virtual void Fail(int error) = 0;
 };
+
+// Where random reads of 4 KiB stop getting faster.
+constexpr uint32_t kDefaultQueueDepth = 128;
 
 enum class BackendKind { kThreads, kUring };
 
@@ -40,6 +44,9 @@ class Environment {
   explicit Environment(Napi::Env env);
 
   Napi::Env env() const { return env_; }
+
+  // How many requests may be in flight. An io_uring keeps what it was started with.
+  void SetQueueDepth(uint32_t requests);
 
   // Starts the io_uring backend, at the first call. Returns 0, or why there is none (an errno).
   int StartUring();
@@ -67,8 +74,9 @@ class Environment {
   std::shared_ptr<PageRegistry> pages_ = std::make_shared<PageRegistry>();
   std::unordered_map<uint32_t, OpenFile> files_;
   uint32_t last_handle_ = 0;
+  uint32_t queue_depth_ = kDefaultQueueDepth;
   ThreadPool pool_;
-  std::unique_ptr<Backend> threads_;
+  std::unique_ptr<ThreadBackend> threads_;
   std::unique_ptr<Backend> uring_;
   std::optional<int> uring_error_;
 };

@@ -19,19 +19,19 @@ namespace lvmsync {
 
 namespace {
 
-// Where random reads of 4 KiB stop getting faster.
-constexpr uint32_t kDepth = 128;
 // The tag of the entry that watches `wake_`; others are indices of slots.
 constexpr uint64_t kWakeTag = UINT64_MAX;
 
 }  // namespace
 
-int UringBackend::Create(ThreadPool* pool, std::unique_ptr<Backend>* backend) {
+int UringBackend::Create(ThreadPool* pool, uint32_t max_requests,
+                         std::unique_ptr<Backend>* backend) {
   std::unique_ptr<Uring> ring;
-  if (const int error = Uring::Create(kDepth, &ring); error != 0) return error;
+  // One entry more, which watches `wake_`.
+  if (const int error = Uring::Create(max_requests + 1, &ring); error != 0) return error;
   Descriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return errno;
-  auto made = std::make_unique<UringBackend>(pool, std::move(ring), std::move(wake));
+  auto made = std::make_unique<UringBackend>(pool, max_requests, std::move(ring), std::move(wake));
   if (const int error = StartThread(ThreadMain, made.get(), &made->thread_); error != 0) {
     return error;
   }
@@ -40,11 +40,10 @@ int UringBackend::Create(ThreadPool* pool, std::unique_ptr<Backend>* backend) {
   return 0;
 }
 
-UringBackend::UringBackend(ThreadPool* pool, std::unique_ptr<Uring> ring, Descriptor wake)
-    : pool_(pool), ring_(std::move(ring)), wake_(std::move(wake)) {
-  const uint32_t slots = ring_->depth() - 1;  // one entry watches `wake_`
-  slots_.resize(slots);
-  for (uint32_t index = 0; index < slots; ++index) free_slots_.push_back(index);
+UringBackend::UringBackend(ThreadPool* pool, uint32_t max_requests, std::unique_ptr<Uring> ring,
+                           Descriptor wake)
+    : pool_(pool), ring_(std::move(ring)), wake_(std::move(wake)), slots_(max_requests) {
+  for (uint32_t index = 0; index < max_requests; ++index) free_slots_.push_back(index);
 }
 
 UringBackend::~UringBackend() {

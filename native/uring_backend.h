@@ -22,9 +22,10 @@ namespace lvmsync {
 class UringBackend : public Backend {
  public:
   // Returns 0 and sets `backend`, or returns why there can be no ring (an errno).
-  static int Create(ThreadPool* pool, std::unique_ptr<Backend>* backend);
+  static int Create(ThreadPool* pool, uint32_t max_requests, std::unique_ptr<Backend>* backend);
 
-  UringBackend(ThreadPool* pool, std::unique_ptr<Uring> ring, Descriptor wake);
+  UringBackend(ThreadPool* pool, uint32_t max_requests, std::unique_ptr<Uring> ring,
+               Descriptor wake);
   ~UringBackend() override;
 
   void Submit(std::shared_ptr<Batch> batch) override;

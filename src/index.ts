@@ -6,7 +6,13 @@
  */
 export type { Batch } from './block/batch.js';
 export type { BlockFile, Engine, OpenOptions } from './block/engine.js';
-export { type EngineChoice, type LoadedEngine, loadEngine } from './block/engines.js';
+export {
+  type EngineChoice,
+  type EngineOptions,
+  type LoadedEngine,
+  loadEngine,
+} from './block/engines.js';
+export { BUFFER_MEMORY, type IoLimits, type LimitRange, QUEUE_DEPTH } from './block/io-limits.js';
 export type { Lock } from './block/lock.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
 export type { ExtentSource, Extents } from './extents/extents.js';

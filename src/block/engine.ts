@@ -1,5 +1,6 @@
 import type { ByteSource } from '../stream/bytes.js';
 import type { Batch, Ranges } from './batch.js';
+import type { IoLimits } from './io-limits.js';
 
 /**
  * Block I/O behind one interface. The native engine and the js engine are interchangeable: the
@@ -9,6 +10,7 @@ export interface Engine {
   readonly name: 'native' | 'js';
   /** How the native engine carries out its requests, for -v. */
   readonly backend?: 'io_uring' | 'threads';
+  readonly limits: IoLimits;
   /** Page-aligned memory, zeroed. */
   allocate(bytes: number): Buffer;
   /** The CRC-32C of `bytes`, going on from `seed`, the CRC of what came before them. */

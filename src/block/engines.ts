@@ -1,5 +1,6 @@
 import { LvmsyncError } from '../errors.js';
 import type { Engine } from './engine.js';
+import { completeLimits, type IoLimits } from './io-limits.js';
 import { createJsEngine } from './js-engine.js';
 import { createNativeEngine, type IoChoice } from './native-engine.js';
 
@@ -7,27 +8,39 @@ export type EngineChoice = 'auto' | 'native' | 'js';
 
 export interface LoadedEngine {
   engine: Engine;
-  /** Why `auto` did not take the native engine, in one line for -v; undefined when it did. */
+  /** Why `auto` did not take the native engine, or that no io_uring, in one line for -v. */
   note: string | undefined;
+}
+
+export interface EngineOptions extends Partial<IoLimits> {
+  /**
+   * What the native engine works with; the environment variable LVMSYNC_IO says it where nobody
+   * else does.
+   */
+  io?: IoChoice | undefined;
 }
 
 const IO_CHOICES: readonly string[] = ['auto', 'io_uring', 'threads'] satisfies IoChoice[];
 
 /**
- * The engine to use: `auto` takes native when it loads, and js otherwise. `io` says what the native
- * engine works with; the environment variable LVMSYNC_IO says it where nobody else does.
+ * The engine to use: `auto` takes native when it loads, and js otherwise.
  *
  * @throws LvmsyncError ENGINE_UNAVAILABLE when `native` was asked for and does not load, or not with
- *   what `io` asks for; USAGE when LVMSYNC_IO is none of the choices
+ *   what `io` asks for; USAGE when LVMSYNC_IO is none of the choices, or a limit out of its range
  */
-export function loadEngine(choice: EngineChoice, io: IoChoice = ioOfEnvironment()): LoadedEngine {
-  if (choice === 'js') return { engine: createJsEngine(), note: undefined };
+export function loadEngine(choice: EngineChoice, options: EngineOptions = {}): LoadedEngine {
+  const limits = completeLimits(options);
+  if (choice === 'js') return { engine: createJsEngine(limits), note: undefined };
+  const { io = ioOfEnvironment() } = options;
   try {
-    return { engine: createNativeEngine(io), note: undefined };
+    return createNativeEngine(io, limits);
   } catch (cause) {
     const reason = firstLine(cause);
     if (choice === 'auto') {
-      return { engine: createJsEngine(), note: `the native engine is not available: ${reason}` };
+      return {
+        engine: createJsEngine(limits),
+        note: `the native engine is not available: ${reason}`,
+      };
     }
     throw new LvmsyncError('ENGINE_UNAVAILABLE', `the native engine is not available: ${reason}`, {
       cause,

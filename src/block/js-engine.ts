@@ -6,7 +6,9 @@ import { createBlockFile } from './block-file.js';
 import { createBufferPool } from './buffer-pool.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { errnoOf } from './errno.js';
+import { createGate } from './gate.js';
 import { openError } from './io-errors.js';
+import { completeLimits, type IoLimits } from './io-limits.js';
 import { createJsFile } from './js-file.js';
 import { readGeometry } from './js-geometry.js';
 import { allocatePages, pageSize } from './page-memory.js';
@@ -19,9 +21,10 @@ const openFd = promisify(open);
 const closeFd = promisify(close);
 
 /** The engine without native code: node:fs alone, on libuv's threads. */
-export function createJsEngine(): Engine {
+export function createJsEngine(limits: IoLimits = completeLimits({})): Engine {
   const pageAligned = new WeakSet<ArrayBufferLike>();
   const pageBytes = pageSize();
+  const gate = createGate(limits.queueDepth);
 
   function allocate(bytes: number): Buffer {
     const buffer = allocatePages(bytes);
@@ -49,6 +52,7 @@ export function createJsEngine(): Engine {
           alignBytes,
           writeAlignBytes: direct ? Math.max(alignBytes, pageBytes) : 1,
           bounce,
+          gate,
           isAligned: (buffer, position) =>
             alignBytes === 1 ||
             (pageAligned.has(buffer.buffer) && (buffer.byteOffset + position) % alignBytes === 0),
@@ -66,6 +70,7 @@ export function createJsEngine(): Engine {
 
   const engine: Engine = {
     name: 'js',
+    limits,
     allocate,
     crc32c: async (bytes, seed) => crc32c(bytes, seed),
     findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),

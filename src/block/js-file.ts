@@ -4,6 +4,7 @@ import type { Batch } from './batch.js';
 import type { RawFile } from './block-file.js';
 import type { BufferPool } from './buffer-pool.js';
 import { errnoOf } from './errno.js';
+import type { Gate } from './gate.js';
 import type { IoFailure } from './io-errors.js';
 import { planRequests, type Request } from './requests.js';
 
@@ -16,6 +17,8 @@ export interface JsFileOptions {
   writeAlignBytes: number;
   /** Page-aligned memory of `MAX_REQUEST_BYTES` for requests that are not aligned. */
   bounce: BufferPool;
+  /** Bounds the requests in flight, of all files together. */
+  gate: Gate;
   /** Whether memory at this place of `buffer` satisfies `alignBytes`. */
   isAligned(buffer: Buffer, position: number): boolean;
 }
@@ -28,7 +31,7 @@ const syncFile = promisify(fsync);
 
 /** Plain I/O on node:fs: many requests of a batch at once on libuv's threads. */
 export function createJsFile(options: JsFileOptions): RawFile {
-  const { fd, alignBytes, writeAlignBytes, bounce, isAligned } = options;
+  const { fd, alignBytes, writeAlignBytes, bounce, gate, isAligned } = options;
   let edgeFd: Promise<number> | undefined;
 
   /** The same inode without O_DIRECT, for the edges of unaligned writes. */
@@ -96,8 +99,8 @@ export function createJsFile(options: JsFileOptions): RawFile {
   }
 
   return {
-    read: (batch) => runRequests(batch, readRequest),
-    write: (batch) => runRequests(batch, writeRequest),
+    read: (batch) => runRequests(batch, gate, readRequest),
+    write: (batch) => runRequests(batch, gate, writeRequest),
     flush: () => errnoOrNothing(syncFile(fd)),
     async close() {
       const closings = [closeFile(fd)];
@@ -111,6 +114,7 @@ export function createJsFile(options: JsFileOptions): RawFile {
 /** Runs a batch's requests, a bounded number at once; the first failure stops the rest. */
 async function runRequests(
   batch: Batch,
+  gate: Gate,
   run: (buffer: Buffer, request: Request) => Promise<IoFailure | undefined>,
 ): Promise<IoFailure | undefined> {
   const requests = planRequests(batch);
@@ -120,11 +124,14 @@ async function runRequests(
   async function lane(): Promise<void> {
     while (next < requests.length && failures.length === 0) {
       const request = requests[next++]!;
+      await gate.enter();
       try {
         const failure = await run(batch.buffer, request);
         if (failure) failures.push(failure);
       } catch (error) {
         failures.push({ errno: errnoOf(error), offset: request.offset, length: request.length });
+      } finally {
+        gate.leave();
       }
     }
   }

@@ -8,10 +8,13 @@ import type { ClearingWay, KernelClearing } from './clearing.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { describeErrno, errnoName } from './errno.js';
 import { type IoFailure, openError } from './io-errors.js';
+import { completeLimits, type IoLimits } from './io-limits.js';
 
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
 interface Addon {
   allocate(bytes: number): ArrayBuffer;
+  /** For all files; an io_uring keeps what it was started with. */
+  setQueueDepth(requests: number): void;
   /** Answers 0, or the errno that says why there is no io_uring. */
   startUring(): number;
   open(
@@ -72,24 +75,28 @@ export type IoChoice = 'auto' | 'io_uring' | 'threads';
 
 /**
  * The engine in C++: a whole batch for one crossing, by an io_uring or on threads of its own.
- * `auto` takes io_uring where the kernel lets it.
+ * `auto` takes io_uring where the kernel lets it; where it does not, the note says why.
  *
  * @throws Error when the addon is not built for this machine, or cannot be loaded; when `io_uring`
  *   was asked for and cannot be had
  */
-export function createNativeEngine(io: IoChoice = 'auto'): Engine {
+export function createNativeEngine(
+  io: IoChoice = 'auto',
+  limits: IoLimits = completeLimits({}),
+): { engine: Engine; note: string | undefined } {
   const require = createRequire(import.meta.url);
   const findAddon: (packageRoot: string) => Addon = require('node-gyp-build');
   const addon = findAddon(PACKAGE_ROOT);
+  addon.setQueueDepth(limits.queueDepth);
   const uringErrno = io === 'threads' ? undefined : addon.startUring();
   const uring = uringErrno === 0;
-  if (io === 'io_uring' && uringErrno) {
-    throw new Error(`no io_uring here: ${describeErrno(errnoName(uringErrno))}`);
-  }
+  const note = uringErrno ? `no io_uring here: ${describeErrno(errnoName(uringErrno))}` : undefined;
+  if (io === 'io_uring' && note !== undefined) throw new Error(note);
 
   const engine: Engine = {
     name: 'native',
     backend: uring ? 'io_uring' : 'threads',
+    limits,
     allocate(bytes) {
       const memory = addon.allocate(bytes);
       markAsUntransferable(memory); // the addon may be writing to it
@@ -104,7 +111,7 @@ export function createNativeEngine(io: IoChoice = 'auto'): Engine {
       return { description, read: (into) => readInput(addon, fd, into, description) };
     },
   };
-  return engine;
+  return { engine, note };
 }
 
 async function readInput(

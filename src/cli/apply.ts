@@ -5,11 +5,11 @@ import {
   type Engine,
   type LinkPolicy,
   LvmsyncError,
-  loadEngine,
   openFileSource,
   standardOutput,
   streamSource,
 } from '../index.js';
+import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import { packageVersion } from './version.js';
 
@@ -22,8 +22,7 @@ export async function runApply(job: Job): Promise<void> {
   if (destination !== undefined) {
     throw usageError(`--apply takes one target, but "${destination}" follows "${targetPath}"`);
   }
-  const { engine, note } = loadEngine(options.engine);
-  reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
+  const engine = openEngine(job);
   const file = options.server ? '-' : (options.apply ?? '-');
   const input = await openInput(file, engine, job.signal);
   try {

@@ -18,6 +18,9 @@ export interface CliOptions {
   remoteCommand?: string;
   sshConfig?: string;
   engine: EngineChoice;
+  queueDepth?: number;
+  /** In bytes. */
+  bufferMemory?: number;
   protocol: 3 | 4 | 'auto';
   /** In seconds. */
   timeout: number;

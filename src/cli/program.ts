@@ -1,5 +1,7 @@
 import { writeSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { BUFFER_MEMORY, QUEUE_DEPTH } from '../index.js';
+import { parseBufferMemory, parseQueueDepth, rangeOf } from './engine.js';
 import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
@@ -66,6 +68,16 @@ const debug = () => new Option('-d, --debug', 'say it in detail');
 const quiet = () => new Option('-q, --quiet', 'print errors only').conflicts(['verbose', 'debug']);
 const engine = () =>
   new Option('--engine <engine>', 'what does the block I/O').choices(['auto', 'native', 'js']);
+const queueDepth = () =>
+  new Option(
+    '--queue-depth <requests>',
+    `requests to devices at a time, at each end: ${rangeOf(QUEUE_DEPTH)} (default: ${QUEUE_DEPTH.default})`,
+  ).argParser(parseQueueDepth);
+const bufferMemory = () =>
+  new Option(
+    '--buffer-memory <size>',
+    `for the data on its way, at each end: ${rangeOf(BUFFER_MEMORY, 'M')} (default: ${BUFFER_MEMORY.default / 2 ** 20}M)`,
+  ).argParser(parseBufferMemory);
 const stateDir = () =>
   new Option(
     '--state-dir <directory>',
@@ -127,6 +139,8 @@ function classicProgram(): Command {
       new Option('--ssh-config <file>', 'read this instead of the usual ssh configuration'),
     )
     .addOption(engine().default('auto'))
+    .addOption(queueDepth())
+    .addOption(bufferMemory())
     .addOption(
       new Option('--protocol <protocol>', 'what to speak: 3 is the classic one')
         .choices(['3', '4', 'auto'])

@@ -1,12 +1,12 @@
-import { loadEngine, rollback } from '../index.js';
+import { rollback } from '../index.js';
+import { openEngine } from './engine.js';
 import type { Job } from './job.js';
 import { packageVersion } from './version.js';
 
 /** `lvmsync rollback SNAPBACK TARGET`. */
 export async function runRollback(job: Job): Promise<void> {
   const { source: snapbackPath = '', destination: targetPath = '', options, reporter } = job;
-  const { engine, note } = loadEngine(options.engine);
-  reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
+  const engine = openEngine(job);
   const { restoredBytes, records, ended, tornBytes } = await rollback({
     snapbackPath,
     targetPath,

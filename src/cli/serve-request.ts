@@ -1,4 +1,5 @@
 import { LvmsyncError } from '../index.js';
+import { parseBufferMemory, parseQueueDepth } from './engine.js';
 
 /** What a client of `lvmsync serve` may ask for, and nothing else. */
 export interface ServeRequest {
@@ -13,6 +14,9 @@ export interface ServeRequest {
   snapbackName?: string;
   snapbackFormat?: 3 | 4;
   transactional?: true;
+  queueDepth?: number;
+  /** In bytes. */
+  bufferMemory?: number;
 }
 
 export interface ServePolicy {
@@ -69,6 +73,12 @@ export function parseServeRequest(command: string, policy: ServePolicy): ServeRe
       case '--transactional':
         options.transactional = true;
         break;
+      case '--queue-depth':
+        options.queueDepth = parseLimit(option, parseQueueDepth, words.shift());
+        break;
+      case '--buffer-memory':
+        options.bufferMemory = parseLimit(option, parseBufferMemory, words.shift());
+        break;
       case '--force':
         if (!policy.allowForce) throw refused('--force is not allowed');
         options.force = true;
@@ -105,6 +115,19 @@ function splitRequest(command: string): string[] {
     );
   }
   return words;
+}
+
+function parseLimit(
+  option: string,
+  parse: (text: string) => number,
+  text: string | undefined,
+): number {
+  try {
+    return parse(text ?? '');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw refused(`${option}: ${reason}`);
+  }
 }
 
 function parseSeconds(text: string | undefined): number {

@@ -10,6 +10,7 @@ import {
   standardOutput,
   streamSource,
 } from '../index.js';
+import { engineLimits } from './engine.js';
 import { usageError } from './job.js';
 import { createReporter } from './reporter.js';
 import { asksForProto4, parseServeRequest, type ServeRequest } from './serve-request.js';
@@ -85,7 +86,7 @@ async function serve(
   reporter: ReturnType<typeof createReporter>,
 ): Promise<void> {
   const { targetPath, snapbackName, timeout = DEFAULT_TIMEOUT_SECONDS, force } = request;
-  const { engine } = loadEngine(choice);
+  const { engine } = loadEngine(choice, engineLimits(request));
   const report = await applyStream({
     input: engine.readInput?.(STDIN_FD, SENDER) ?? streamSource(process.stdin, SENDER),
     targetPath,

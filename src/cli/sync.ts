@@ -7,7 +7,6 @@ import {
   type Engine,
   type Lock,
   LvmsyncError,
-  loadEngine,
   localChannel,
   lockSnapshot,
   openSnapshotSource,
@@ -23,6 +22,7 @@ import {
   type Transport,
   writeTransfer,
 } from '../index.js';
+import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import { packageVersion } from './version.js';
 
@@ -30,10 +30,9 @@ const STDOUT_FD = 1;
 
 /** `lvmsync SNAPSHOT DESTINATION` and `lvmsync SNAPSHOT --stdout`: the sending half. */
 export async function runSync(job: Job): Promise<void> {
-  const { options, reporter } = job;
+  const { reporter } = job;
   const words = positionals(job);
-  const { engine, note } = loadEngine(options.engine);
-  reporter.note(`engine: ${engine.name}${note ? ` (${note})` : ''}`);
+  const engine = openEngine(job);
   const startedAt = performance.now();
   const source = await openSource(job, words.source, engine);
   let lock: Lock | undefined;
@@ -241,6 +240,10 @@ function openRemoteChannel(
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
     if (options.transactional) argv.push('--transactional');
+    if (options.queueDepth !== undefined) argv.push('--queue-depth', String(options.queueDepth));
+    if (options.bufferMemory !== undefined) {
+      argv.push('--buffer-memory', String(options.bufferMemory));
+    }
   }
   argv.push(path);
   return transport.open(argv, onStderr);

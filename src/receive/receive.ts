@@ -1,15 +1,14 @@
 import { type Batch, createBatch } from '../block/batch.js';
 import { type BufferPool, createBufferPool } from '../block/buffer-pool.js';
 import type { BlockFile, Engine } from '../block/engine.js';
+import { bufferCount } from '../block/io-limits.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { createProto3Decoder } from '../stream/proto3.js';
 import { createCheckpoints } from './checkpoints.js';
 import type { Snapback } from './snapback.js';
 import { createWriteQueue } from './write-queue.js';
 
-/** Bytes of one buffer, and how many: what a receiver holds in flight at the most. */
 const BUFFER_BYTES = 1 << 20;
-const BUFFER_COUNT = 8;
 /** Records shorter than this on average cost one more call to the engine. */
 const BATCH_PIECES = BUFFER_BYTES / 512;
 
@@ -37,7 +36,10 @@ export interface ReceiveReport {
  */
 export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
   const { source, target, engine, snapback } = options;
-  const pool = createBufferPool(engine, { bufferBytes: BUFFER_BYTES, count: BUFFER_COUNT });
+  const pool = createBufferPool(engine, {
+    bufferBytes: BUFFER_BYTES,
+    count: bufferCount(engine.limits, BUFFER_BYTES),
+  });
   const queue = createWriteQueue(target);
   let dataBytes = 0;
   const flushes = createCheckpoints(

@@ -2,6 +2,7 @@
 import { type Batch, createBatch } from '../block/batch.js';
 import { createBufferPool } from '../block/buffer-pool.js';
 import type { BlockFile, Engine } from '../block/engine.js';
+import { bufferCount } from '../block/io-limits.js';
 import { createTransferDigest } from '../stream/digest.js';
 import type { Totals } from '../stream/messages.js';
 import {
@@ -22,7 +23,6 @@ import type { Snapback } from './snapback.js';
 /** Where payloads lie in their buffers: O_DIRECT writes them from there without a copy. */
 export const PAYLOAD_POSITION = 4096;
 const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
-const BUFFER_COUNT = 8;
 /** One is being filled while another is written. */
 const BUFFERS_PER_LINK = 2;
 
@@ -64,7 +64,10 @@ export interface ApplierOptions {
 /** @throws LvmsyncError from `apply`: STREAM_DAMAGED, PAST_END, and what engine and snapback throw */
 export function createRecordApplier(options: ApplierOptions): RecordApplier {
   const { target, engine, snapback } = options;
-  const pool = createBufferPool(engine, { bufferBytes: BUFFER_BYTES, count: BUFFER_COUNT });
+  const pool = createBufferPool(engine, {
+    bufferBytes: BUFFER_BYTES,
+    count: bufferCount(engine.limits, BUFFER_BYTES),
+  });
   const digest = createTransferDigest();
   let records = 0;
   let dataBytes = 0;

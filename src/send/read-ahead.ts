@@ -2,8 +2,6 @@ import { type Batch, createBatch } from '../block/batch.js';
 import type { BufferPool } from '../block/buffer-pool.js';
 import { BATCH_PIECES, type Encoder, type Sealed, type Source } from './encoder.js';
 
-const READS_IN_FLIGHT = 4;
-
 /** A buffer whose records are ready; it goes back to the pool when they have been sent. */
 export interface ReadyBuffer {
   buffer: Buffer;
@@ -19,6 +17,7 @@ export async function* readAhead(
   encoder: Encoder,
   source: Source,
   pool: BufferPool,
+  readsInFlight: number,
 ): AsyncGenerator<ReadyBuffer, void, void> {
   const reads: Promise<ReadyBuffer>[] = [];
 
@@ -43,7 +42,7 @@ export async function* readAhead(
   let more = true;
   try {
     for (;;) {
-      while (more && reads.length < READS_IN_FLIGHT) more = await startRead();
+      while (more && reads.length < readsInFlight) more = await startRead();
       const next = reads.shift();
       if (next === undefined) return;
       yield await next;

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { createBufferPool } from '../block/buffer-pool.js';
 import type { Engine } from '../block/engine.js';
+import { bufferCount } from '../block/io-limits.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
@@ -9,8 +10,6 @@ import type { Encoder, Source } from './encoder.js';
 import { createLinkSet, type LinkSet } from './link-set.js';
 import { createProto3Encoder } from './proto3-encoder.js';
 import { readAhead } from './read-ahead.js';
-
-export const BUFFER_COUNT = 8;
 
 export interface SendReport {
   recordCount: number;
@@ -26,8 +25,8 @@ export interface SendRecordsOptions {
   source: Source;
   engine: Engine;
   output: Pick<LinkSet, 'write'>;
-  /** How many buffers there may be; more than 8 where several links are to be kept busy. */
-  bufferCount?: number | undefined;
+  /** Buffers beyond those that the engine's limits allow, to keep several links busy. */
+  furtherBuffers?: number | undefined;
   /** Told up to which offset everything has been handed to the writer. */
   onSent?: ((offset: number) => void) | undefined;
   /** Stops the sending between two buffers. */
@@ -42,10 +41,12 @@ export interface SendRecordsOptions {
  *   throw
  */
 export async function sendRecords(options: SendRecordsOptions): Promise<SendReport> {
-  const { encoder, source, engine, output, bufferCount = BUFFER_COUNT, onSent, signal } = options;
-  const pool = createBufferPool(engine, { bufferBytes: encoder.bufferBytes, count: bufferCount });
+  const { encoder, source, engine, output, furtherBuffers = 0, onSent, signal } = options;
+  const { bufferBytes } = encoder;
+  const count = bufferCount(engine.limits, bufferBytes);
+  const pool = createBufferPool(engine, { bufferBytes, count: count + furtherBuffers });
   const report: SendReport = { recordCount: 0, dataBytes: 0, streamBytes: 0 };
-  for await (const { buffer, sealed } of readAhead(encoder, source, pool)) {
+  for await (const { buffer, sealed } of readAhead(encoder, source, pool, Math.floor(count / 2))) {
     if (signal?.aborted) throw interruptedError();
     report.recordCount += sealed.recordCount;
     report.dataBytes += sealed.dataBytes;

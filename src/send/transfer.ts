@@ -32,7 +32,7 @@ import { createLinkSet, type LinkSet } from './link-set.js';
 import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } from './open-links.js';
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
-import { BUFFER_COUNT, type SendReport, sendRecords } from './send.js';
+import { type SendReport, sendRecords } from './send.js';
 
 /** How long after a broken pipe the receiver's last words are waited for, in milliseconds. */
 const LAST_WORDS_MS = 2000;
@@ -146,7 +146,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     const { report, totals } = await sendBody(linkSet, extents, {
       ...options,
       compress,
-      bufferCount: BUFFER_COUNT + 2 * MAX_LINKS,
+      furtherBuffers: 2 * MAX_LINKS,
     });
     links?.end();
     // Not before: a receipt for what is still to come would end the listening.
@@ -238,13 +238,13 @@ async function writeOpening(
 
 interface BodyOptions extends SendTransferOptions {
   attempts?: Attempts;
-  bufferCount?: number;
+  furtherBuffers?: number;
 }
 
 async function sendBody(
   output: LinkSet,
   extents: ExtentSource,
-  { source, engine, compress, signal, attempts, bufferCount }: BodyOptions,
+  { source, engine, compress, signal, attempts, furtherBuffers }: BodyOptions,
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
@@ -259,7 +259,7 @@ async function sendBody(
     source: source.data,
     engine,
     output,
-    bufferCount,
+    furtherBuffers,
     signal,
     onSent(offset) {
       if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);

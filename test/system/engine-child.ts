@@ -18,7 +18,7 @@ interface Orders {
 }
 
 const orders: Orders = isMainThread ? JSON.parse(process.argv[2] ?? '') : workerData;
-const { engine } = loadEngine(orders.engine, orders.io);
+const { engine } = loadEngine(orders.engine, { io: orders.io });
 const file = await engine.open(orders.path, { mode: 'write' });
 
 /** Aligned and unaligned pieces, so that every path is in flight. */

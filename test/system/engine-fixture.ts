@@ -34,7 +34,7 @@ export const ENGINES: readonly EngineUnderTest[] = [
     .filter((io) => io === 'threads' || loadEngine('native').engine.backend === io)
     .map((io) => ({
       label: `native engine with ${io}`,
-      engine: loadEngine('native', io).engine,
+      engine: loadEngine('native', { io }).engine,
       io,
     })),
 ];

@@ -16,7 +16,7 @@ function startReader(body: string) {
   const program = `
     import { createHash } from 'node:crypto';
     import { createNativeEngine } from '${ENGINE}';
-    const input = createNativeEngine().readInput(0, 'standard input');
+    const input = createNativeEngine().engine.readInput(0, 'standard input');
     ${body}`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['pipe', 'pipe', 'inherit'],

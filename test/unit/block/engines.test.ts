@@ -22,7 +22,7 @@ test('when an engine is named then it is the one', () => {
 });
 
 test('when threads are asked for then the native engine works with threads', (context) => {
-  assert.equal(loadEngine('native', 'threads').engine.backend, 'threads');
+  assert.equal(loadEngine('native', { io: 'threads' }).engine.backend, 'threads');
   assert.equal(loadEngine('js').engine.backend, undefined);
   process.env.LVMSYNC_IO = 'threads';
   context.after(() => delete process.env.LVMSYNC_IO);
@@ -33,11 +33,11 @@ test('when threads are asked for then the native engine works with threads', (co
 
 test('when io_uring is asked for then the native engine works with it', (context) => {
   if (loadEngine('native').engine.backend !== 'io_uring') {
-    assert.throws(() => loadEngine('native', 'io_uring'), { code: 'ENGINE_UNAVAILABLE' });
+    assert.throws(() => loadEngine('native', { io: 'io_uring' }), { code: 'ENGINE_UNAVAILABLE' });
     context.skip('this kernel, or the container, has no io_uring');
     return;
   }
-  assert.equal(loadEngine('native', 'io_uring').engine.backend, 'io_uring');
+  assert.equal(loadEngine('native', { io: 'io_uring' }).engine.backend, 'io_uring');
 });
 
 test('when the kernel refuses io_uring then auto works with threads, and io_uring is an error', (context) => {
@@ -47,8 +47,9 @@ test('when the kernel refuses io_uring then auto works with threads, and io_urin
   }
   const program = `
     const { loadEngine } = await import('#lvmsync/block/engines.js');
-    console.log(loadEngine('auto').engine.backend);
-    try { loadEngine('native', 'io_uring') } catch (error) { console.log(error.message) }`;
+    const { engine, note } = loadEngine('auto');
+    console.log(engine.backend + ', ' + note);
+    try { loadEngine('native', { io: 'io_uring' }) } catch (error) { console.log(error.message) }`;
   for (const [call, refusal, message] of [
     ['io_uring_setup', 'EPERM', 'operation not permitted (EPERM)'],
     ['io_uring_setup', 'ENOMEM', 'not enough memory (ENOMEM)'],
@@ -64,7 +65,7 @@ test('when the kernel refuses io_uring then auto works with threads, and io_urin
       { cwd: ROOT, encoding: 'utf8' },
     );
     assert.deepEqual(stdout.trim().split('\n'), [
-      'threads',
+      `threads, no io_uring here: ${message}`,
       `the native engine is not available: no io_uring here: ${message}`,
     ]);
   }
@@ -91,4 +92,23 @@ test('when there is no addon then auto takes js and says why, and native is an e
     code: 'ENGINE_UNAVAILABLE',
     hint: /npm run build:native/,
   });
+});
+
+test('when limits are given then the engines keep them, and one out of its range is refused', () => {
+  for (const name of ['native', 'js'] as const) {
+    const { limits } = loadEngine(name).engine;
+    assert.deepEqual(limits, { queueDepth: 128, bufferMemoryBytes: 9 << 20 });
+    const wanted = { queueDepth: 1024, bufferMemoryBytes: 4 << 20 };
+    assert.deepEqual(loadEngine(name, wanted).engine.limits, wanted);
+    for (const wrong of [
+      { queueDepth: 0 },
+      { queueDepth: 1025 },
+      { queueDepth: 1.5 },
+      { queueDepth: Number.NaN },
+      { bufferMemoryBytes: (4 << 20) - 1 },
+      { bufferMemoryBytes: (256 << 20) + 1 },
+    ]) {
+      assert.throws(() => loadEngine(name, wrong), { code: 'USAGE' });
+    }
+  }
 });

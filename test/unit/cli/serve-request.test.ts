@@ -35,6 +35,10 @@ test('when allowed options are given then they are understood', () => {
     '--snapback-format',
     '3',
     '--transactional',
+    '--queue-depth',
+    '32',
+    '--buffer-memory',
+    '16M',
   ];
   assert.deepEqual(parseServeRequest(request(...words, 'data'), lenient), {
     targetPath: '/dev/vg/data',
@@ -45,10 +49,16 @@ test('when allowed options are given then they are understood', () => {
     timeout: 90,
     snapbackFormat: 3,
     transactional: true,
+    queueDepth: 32,
+    bufferMemory: 16 << 20,
   });
 });
 
 const REFUSED: string[] = [
+  'lvmsync --apply - --protocol 4 --queue-depth 1025 data',
+  'lvmsync --apply - --protocol 4 --queue-depth -1 data',
+  'lvmsync --apply - --protocol 4 --buffer-memory 257M data',
+  'lvmsync --apply - --protocol 4 --buffer-memory data',
   '',
   ' ',
   'id',
