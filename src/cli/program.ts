@@ -67,10 +67,7 @@ const quiet = () => new Option('-q, --quiet', 'print errors only').conflicts(['v
 const engine = () =>
   new Option('--engine <engine>', 'what does the block I/O').choices(['auto', 'native', 'js']);
 const stateDir = () =>
-  new Option(
-    '--state-dir <directory>',
-    'where a receiver on this machine keeps what must outlive it',
-  );
+  new Option('--state-dir <directory>', 'where what must outlive a run is kept on this machine');
 const force = () => new Option('--force', 'override the refusals that can be overridden');
 
 function classicProgram(): Command {
