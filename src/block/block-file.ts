@@ -38,7 +38,7 @@ export function createBlockFile(
   const { path } = facts;
   const inFlight = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
-  let flushErrno: string | undefined;
+  let flushed: Promise<string | undefined> = Promise.resolve(undefined);
 
   function track<T>(work: Promise<T>): Promise<T> {
     const settled: Promise<unknown> = work.then(
@@ -85,10 +85,11 @@ export function createBlockFile(
     zero: (ranges) => start('WRITE_FAILED', clearing.zero, ranges),
     discard: (ranges) => start('WRITE_FAILED', clearing.discard, ranges),
     async flush() {
-      const errno = closing ? 'EBADF' : await track(raw.flush());
+      if (closing) throw flushError(path, 'EBADF');
       // The system tells of a lost write once: the next flush would say that all is well.
-      flushErrno ??= errno;
-      if (flushErrno !== undefined) throw flushError(path, flushErrno);
+      flushed = flushed.then((earlier) => earlier ?? raw.flush());
+      const errno = await track(flushed);
+      if (errno !== undefined) throw flushError(path, errno);
       if (mode === 'write') await assertNotShrunk(facts);
     },
     close() {

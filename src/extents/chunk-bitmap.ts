@@ -1,11 +1,14 @@
 import type { ChunkColumn, ChunkSet } from './chunk-set.js';
 import type { ExtentSource, Extents } from './extents.js';
 import { createSliceBuilder } from './slice-builder.js';
+import { inTurns } from './turns.js';
 
 const WORD_BITS = 32;
 /** Words of 32 chunks in 2^32 chunks: what one unit of the high word is worth. */
 const WORDS_PER_HIGH = 2 ** 27;
 const ALL_ONES = 0xffff_ffff;
+/** What is counted in less than a millisecond. */
+const COUNTED_WORDS = 2 ** 16;
 
 /** One bit a chunk. The memory comes zeroed from the system, which backs it when it is touched. */
 export function createChunkBitmap(chunkLimit: number): ChunkSet {
@@ -34,24 +37,45 @@ function addToBitmap(bitmap: Uint32Array, column: ChunkColumn): number {
   return count;
 }
 
-function bitmapExtents(words: Uint32Array, chunkBytes: number, volumeBytes: number): ExtentSource {
-  const { chunks, runs } = countRuns(words);
+async function bitmapExtents(
+  words: Uint32Array,
+  chunkBytes: number,
+  volumeBytes: number,
+): Promise<ExtentSource> {
+  const { chunks, runs } = await countRuns(words);
   const lastChunk = Math.ceil(volumeBytes / chunkBytes) - 1;
   const lastIsThere = (words[Math.floor(lastChunk / WORD_BITS)]! & (1 << (lastChunk % 32))) !== 0;
   const beyondEnd = lastIsThere ? (lastChunk + 1) * chunkBytes - volumeBytes : 0;
   return {
     totalBytes: chunks * chunkBytes - beyondEnd,
     extentCount: runs,
-    slices: () => bitmapSlices(words, chunkBytes, volumeBytes),
+    slices: (fromOffset) => bitmapSlices(words, chunkBytes, volumeBytes, fromOffset),
   };
 }
 
-/** Number of set bits, and of runs of them: a run starts where a bit is set and the one before is not. */
-function countRuns(words: Uint32Array): { chunks: number; runs: number } {
+/** Number of set bits, and of runs of them. */
+async function countRuns(words: Uint32Array): Promise<{ chunks: number; runs: number }> {
   let chunks = 0;
   let runs = 0;
-  let bitBefore = 0;
-  for (let index = 0; index < words.length; index++) {
+  for await (const part of inTurns(partsOf(words))) {
+    const counted = countPart(words, part);
+    chunks += counted.chunks;
+    runs += counted.runs;
+  }
+  return { chunks, runs };
+}
+
+function* partsOf(words: Uint32Array): Generator<number> {
+  for (let start = 0; start < words.length; start += COUNTED_WORDS) yield start;
+}
+
+/** A run starts where a bit is set and the one before is not. */
+function countPart(words: Uint32Array, start: number): { chunks: number; runs: number } {
+  let chunks = 0;
+  let runs = 0;
+  let bitBefore = start === 0 ? 0 : words[start - 1]! >>> 31;
+  const end = Math.min(start + COUNTED_WORDS, words.length);
+  for (let index = start; index < end; index++) {
     const word = words[index]!;
     if (word === 0) {
       bitBefore = 0;
@@ -74,14 +98,26 @@ function countTrailingZeros(word: number): number {
   return word === 0 ? WORD_BITS : 31 - Math.clz32(word & -word);
 }
 
+/** The last word up to `index` that no run reaches into from the word before. */
+function startOfRun(words: Uint32Array, index: number): number {
+  let start = Math.min(index, words.length);
+  while (start > 0 && words[start - 1]! >>> 31 === 1) start--;
+  return start;
+}
+
 function* bitmapSlices(
   words: Uint32Array,
   chunkBytes: number,
   volumeBytes: number,
+  fromOffset = 0,
 ): Generator<Extents> {
   const builder = createSliceBuilder(chunkBytes, volumeBytes);
   let runStart = -1;
-  for (let index = 0; index < words.length; index++) {
+  for (
+    let index = startOfRun(words, Math.floor(fromOffset / chunkBytes / WORD_BITS));
+    index < words.length;
+    index++
+  ) {
     const word = words[index]!;
     if (runStart < 0 ? word === 0 : word === ALL_ONES) continue;
     const firstChunk = index * WORD_BITS;

@@ -35,7 +35,7 @@ export function createChunkList(): ChunkSet {
       const chunks = sort();
       return chunks.find((chunk, index) => index > 0 && chunk === chunks[index - 1]);
     },
-    toExtents: (chunkBytes, volumeBytes) => listExtents(sort(), chunkBytes, volumeBytes),
+    toExtents: async (chunkBytes, volumeBytes) => listExtents(sort(), chunkBytes, volumeBytes),
   };
 }
 

@@ -27,7 +27,7 @@ export interface ChunkSet {
   /** A chunk that was added twice without `add` noticing, if there is one. */
   findDuplicate(): number | undefined;
   /** The chunks as byte ranges of a volume of `volumeBytes`: its last chunk may be partial. */
-  toExtents(chunkBytes: number, volumeBytes: number): ExtentSource;
+  toExtents(chunkBytes: number, volumeBytes: number): Promise<ExtentSource>;
 }
 
 /** A bitmap of this size is always taken: memory that is never touched costs nothing. */

@@ -16,6 +16,9 @@ export interface ExtentSource {
   readonly totalBytes: number;
   /** Number of extents over all slices. */
   readonly extentCount: number;
-  /** All extents, ascending over the slices too. Can be called again. */
-  slices(): Iterable<Extents>;
+  /**
+   * All extents, ascending over the slices too. Can be called again. Those that end at or before
+   * `fromOffset` may be missing.
+   */
+  slices(fromOffset?: number): Iterable<Extents>;
 }

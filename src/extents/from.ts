@@ -1,9 +1,10 @@
 import type { ExtentSource, Extents } from './extents.js';
+import { inTurns } from './turns.js';
 
 /** The part of `extents` from byte `offset` on; `offset` cuts no extent that it does not touch. */
-export function extentsFrom(extents: ExtentSource, offset: number): ExtentSource {
-  function* slices(): Generator<Extents> {
-    for (const slice of extents.slices()) {
+export async function extentsFrom(extents: ExtentSource, offset: number): Promise<ExtentSource> {
+  function* slices(fromOffset = 0): Generator<Extents> {
+    for (const slice of extents.slices(Math.max(fromOffset, offset))) {
       let first = 0;
       while (first < slice.count && slice.offsets[first]! + slice.lengths[first]! <= offset)
         first++;
@@ -16,7 +17,13 @@ export function extentsFrom(extents: ExtentSource, offset: number): ExtentSource
       yield { count: offsets.length, offsets, lengths };
     }
   }
-  return withTotals(slices);
+  let totalBytes = 0;
+  let extentCount = 0;
+  for await (const { count, lengths } of inTurns(slices())) {
+    extentCount += count;
+    totalBytes += sumOf(count, lengths);
+  }
+  return { totalBytes, extentCount, slices };
 }
 
 /** All of `first`, then all of `second`, which lies behind it. */
@@ -24,9 +31,9 @@ export function extentsOfBoth(first: ExtentSource, second: ExtentSource): Extent
   return {
     totalBytes: first.totalBytes + second.totalBytes,
     extentCount: first.extentCount + second.extentCount,
-    *slices() {
-      yield* first.slices();
-      yield* second.slices();
+    *slices(fromOffset) {
+      yield* first.slices(fromOffset);
+      yield* second.slices(fromOffset);
     },
   };
 }
@@ -38,15 +45,12 @@ export function extentsOfList(list: readonly (readonly [number, number])[]): Ext
     offsets: Float64Array.from(list, ([offset]) => offset),
     lengths: Float64Array.from(list, ([, length]) => length),
   };
-  return withTotals(() => [slice]);
+  const totalBytes = sumOf(slice.count, slice.lengths);
+  return { totalBytes, extentCount: slice.count, slices: () => [slice] };
 }
 
-function withTotals(slices: () => Iterable<Extents>): ExtentSource {
-  let totalBytes = 0;
-  let extentCount = 0;
-  for (const { count, lengths } of slices()) {
-    extentCount += count;
-    for (let i = 0; i < count; i++) totalBytes += lengths[i]!;
-  }
-  return { totalBytes, extentCount, slices };
+function sumOf(count: number, lengths: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += lengths[i]!;
+  return sum;
 }

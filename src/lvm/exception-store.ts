@@ -2,6 +2,7 @@ import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { createChunkSet } from '../extents/chunk-set.js';
 import type { ExtentSource } from '../extents/extents.js';
+import { inTurns } from '../extents/turns.js';
 import { changedError, createSettledReader, readAreas } from './store-areas.js';
 import { damageError } from './store-damage.js';
 import { addEntries, countEntries, findEntry } from './store-entries.js';
@@ -66,7 +67,7 @@ export async function readExceptions(
   const checks = { layout, originChunks, oldChunks, newChunks };
 
   let exceptionCount = 0;
-  for await (const { words, entryCount } of readEntries(store, layout, options)) {
+  for await (const { words, entryCount } of inTurns(readEntries(store, layout, options))) {
     const bad = addEntries(checks, words, entryCount);
     if (bad?.fault === 'old-twice') throw await duplicateError('old', bad.chunk);
     if (bad?.fault === 'new-twice') throw await duplicateError('new', bad.chunk);
@@ -79,7 +80,7 @@ export async function readExceptions(
   if (newTwice !== undefined) throw await duplicateError('new', newTwice);
 
   return {
-    ...oldChunks.toExtents(layout.chunkBytes, options.originBytes),
+    ...(await oldChunks.toExtents(layout.chunkBytes, options.originBytes)),
     chunkBytes: layout.chunkBytes,
     exceptionCount,
   };

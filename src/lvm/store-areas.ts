@@ -20,8 +20,8 @@ export interface ReadAreasOptions {
 
 const MAX_AREAS_PER_BATCH = 128;
 const BATCH_BYTES = 2 ** 20;
-/** One batch is parsed while two are being read. */
-const BATCHES = 3;
+/** One batch is parsed while the others are being read: with fewer the disk runs dry meanwhile. */
+const BATCHES = 6;
 const MAX_SETTLING_READS = 10;
 
 interface Reading {

@@ -131,7 +131,7 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
       const psk = randomBytes(32).toString('hex');
       const tls = await listenOnTls({ links: wanted, onLink, host: policy.tlsHost, psk });
       listener = tls;
-      return { via, host: policy.tlsHost, port: tls.port, psk, token };
+      return { via, port: tls.port, psk, token };
     } catch (error) {
       return { unavailable: error instanceof Error ? error.message : String(error) };
     }

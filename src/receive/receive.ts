@@ -3,6 +3,7 @@ import { type BufferPool, createBufferPool } from '../block/buffer-pool.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { createProto3Decoder } from '../stream/proto3.js';
+import { createCheckpoints } from './checkpoints.js';
 import type { Snapback } from './snapback.js';
 import { createWriteQueue } from './write-queue.js';
 
@@ -38,14 +39,26 @@ export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
   const { source, target, engine, snapback } = options;
   const pool = createBufferPool(engine, { bufferBytes: BUFFER_BYTES, count: BUFFER_COUNT });
   const queue = createWriteQueue(target);
+  let dataBytes = 0;
+  const flushes = createCheckpoints(
+    {
+      get dataBytes() {
+        return dataBytes;
+      },
+      checkpoint: () => target.flush().then(() => undefined),
+    },
+    async () => {},
+  );
   try {
-    const report = await decodeStream(source, target.sizeBytes, pool, async (batch) => {
+    const recordCount = await decodeStream(source, target.sizeBytes, pool, async (batch) => {
       await snapback?.protect(batch);
+      for (let i = 0; i < batch.count; i++) dataBytes += batch.lengths[i]!;
+      await flushes.note();
       return queue.start(batch);
     });
     await queue.drain();
     await target.flush();
-    return report;
+    return { recordCount, writtenBytes: dataBytes };
   } catch (error) {
     await queue.drain().catch(() => undefined); // the caller closes the target next
     throw error;
@@ -55,18 +68,19 @@ export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
 /**
  * Cuts the stream into batches and hands them to `apply` one after the other, in stream order.
  * A buffer goes back to the pool when all its batches have finished; the pool is the window.
+ *
+ * @returns how many records there were
  */
 async function decodeStream(
   source: ByteSource,
   targetBytes: number,
   pool: BufferPool,
   apply: (batch: Batch) => Promise<{ finished: Promise<void> }>,
-): Promise<ReceiveReport> {
+): Promise<number> {
   const decoder = createProto3Decoder(targetBytes);
   let buffer = await pool.acquire();
   let used = 0;
   let start = 0;
-  let writtenBytes = 0;
 
   for (let ended = false; !ended; ) {
     while (used < buffer.length && !ended) {
@@ -79,7 +93,6 @@ async function decodeStream(
       const batch = createBatch(buffer, BATCH_PIECES);
       start = decoder.decode(batch, start, used);
       if (batch.count === 0) break;
-      for (let i = 0; i < batch.count; i++) writtenBytes += batch.lengths[i]!;
       finished.push((await apply(batch)).finished);
     }
     const next = await pool.acquire();
@@ -90,7 +103,7 @@ async function decodeStream(
     buffer = next;
   }
   decoder.finish(used);
-  return { recordCount: decoder.recordCount, writtenBytes };
+  return decoder.recordCount;
 }
 
 function releaseAfter(finished: Promise<void>[], pool: BufferPool, buffer: Buffer): void {

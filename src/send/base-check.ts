@@ -21,8 +21,11 @@ export interface BaseCheckOptions {
   source: ChangeSource;
   engine: Engine;
   base: BaseCheck;
-  /** An interrupted transfer of the same changes has left chunks that are neither old nor new. */
-  interrupted: boolean;
+  /**
+   * Whether an interrupted transfer of the same changes has left chunks that are neither old nor
+   * new. Known only when the receiver has answered; a sample is asked for without waiting.
+   */
+  interrupted: Promise<boolean>;
   writer: StreamWriter;
   inbox: Inbox;
   onNote?: ((line: string) => void) | undefined;
@@ -48,8 +51,12 @@ const TOLERATED_PART = 1 / 4;
 export async function checkBase(options: BaseCheckOptions): Promise<void> {
   const { base, interrupted, onNote } = options;
   if (base === 'none') return;
-  const changed = await compare(interrupted ? noGroups() : changedGroups(options), options);
-  const unchanged = await compare(unchangedGroups(options), options);
+  const askNone = base === 'full' && (await interrupted);
+  const [asked, unchanged] = await Promise.all([
+    compare(askNone ? noGroups() : changedGroups(options), options),
+    compare(unchangedGroups(options), options),
+  ]);
+  const changed = (await interrupted) ? NOTHING_COMPARED : asked;
   const tolerated = base === 'sample' ? changed.comparedCount * TOLERATED_PART : 0;
   if (unchanged.differingCount > 0) throw mismatch(unchanged, 'unchanged');
   if (changed.differingCount > tolerated) throw mismatch(changed, 'changed');
@@ -65,6 +72,8 @@ interface Comparison {
   /** The first of those that differ, as offset+bytes. */
   listed: string[];
 }
+
+const NOTHING_COMPARED: Comparison = { comparedCount: 0, differingCount: 0, listed: [] };
 
 async function compare(
   groups: AsyncIterable<CheckGroup>,
@@ -126,7 +135,7 @@ async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGene
   for (let i = 0; i < SAMPLE_UNCHANGED_CHUNKS; i++) {
     picked.add(Math.floor(Math.random() * chunkCount) * chunkBytes);
   }
-  const unchanged = offsetsOutside(
+  const unchanged = await offsetsOutside(
     extents,
     [...picked].sort((a, b) => a - b),
   );

@@ -127,12 +127,17 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
 
   async function openTls(): Promise<void> {
     const count = wishes.streams === 'auto' ? 1 : wishes.streams;
+    const { host } = channel;
+    if (host === undefined) {
+      throw unavailable(channel, 'TLS takes the built-in SSH, and no proxy on the way');
+    }
     const { opened } = await ask({ via: 'tls', links: count });
     if ('unavailable' in opened) throw unavailable(channel, opened.unavailable);
     if (opened.via !== 'tls') throw unavailable(channel, 'it answered something else');
-    const join1 = async () => join(await connectTlsLink(opened, TLS_CONNECT_MS), opened.token);
-    await settleAll(Array.from({ length: count }, join1));
-    onNote?.(`data over TLS 1.3 to ${opened.host} port ${opened.port}, ${joined} links`);
+    const address = { host, port: opened.port, psk: opened.psk };
+    const connect = async () => join(await connectTlsLink(address, TLS_CONNECT_MS), opened.token);
+    await settleAll(Array.from({ length: count }, connect));
+    onNote?.(`data over TLS 1.3 to ${host} port ${opened.port}, ${joined} links`);
   }
 
   async function openSsh(): Promise<void> {

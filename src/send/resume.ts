@@ -37,7 +37,7 @@ export async function extentsToSend(options: ResumeOptions): Promise<ExtentSourc
   const { source, resumeOffset, sentOffset, writer, inbox, onNote } = options;
   const { extents, volumeBytes } = source;
   if (resumeOffset <= 0 || resumeOffset > volumeBytes) return extents;
-  const rest = extentsFrom(extents, resumeOffset);
+  const rest = await extentsFrom(extents, resumeOffset);
   const doneBytes = extents.totalBytes - rest.totalBytes;
   if (resumeOffset <= sentOffset) {
     onNote?.(`resuming at offset ${resumeOffset}: ${doneBytes} bytes are there already`);

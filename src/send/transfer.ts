@@ -103,11 +103,16 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, options);
-    const accept = parseAccept((await answers.accept).payload);
-    const answerMs = performance.now() - openedAt;
-    if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
-    const interrupted = accept.resume !== undefined;
+    let answerMs = 0;
+    const accepted = answers.accept.then(({ payload }) => {
+      answerMs = performance.now() - openedAt;
+      return parseAccept(payload);
+    });
+    const interrupted = accepted.then(({ resume }) => resume !== undefined);
+    interrupted.catch(() => undefined); // met below
     if (!attempts.baseChecked) await checkBase({ ...options, interrupted, writer, inbox, onNote });
+    const accept = await accepted;
+    if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
     attempts.baseChecked = true;
     const extents = await extentsToSend({
       ...options,
@@ -219,7 +224,7 @@ async function writeOpening(
       extents: {
         count: extents.extentCount,
         bytes: extents.totalBytes,
-        digest: extentsDigest(extents),
+        digest: await extentsDigest(extents),
       },
     },
   };

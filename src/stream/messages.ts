@@ -43,7 +43,7 @@ export interface OpenRequest {
 /** Where a receiver waits for further links. `token` and `psk` are secrets, in hexadecimal. */
 export type Opened =
   | { via: 'unix'; path: string; token: string }
-  | { via: 'tls'; host: string; port: number; psk: string; token: string }
+  | { via: 'tls'; port: number; psk: string; token: string }
   | { unavailable: string };
 
 export interface Refusal {
@@ -131,7 +131,7 @@ export function parseOpened(payload: Buffer): Opened {
   if (fields.via === 'unix') return { via: 'unix', path: text(fields, 'path'), token };
   if (fields.via !== 'tls') throw malformed('via');
   const psk = secret(fields, 'psk');
-  return { via: 'tls', host: text(fields, 'host'), port: count(fields, 'port'), psk, token };
+  return { via: 'tls', port: count(fields, 'port'), psk, token };
 }
 
 export function parseJoin(payload: Buffer): { token: string } {

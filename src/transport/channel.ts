@@ -21,6 +21,8 @@ export interface Channel {
   readonly output: Readable;
   /** Settles once, never rejects; all of standard error has been passed on before. */
   readonly end: Promise<ChannelEnd>;
+  /** The name or address that was connected to, where that was done directly. */
+  readonly host?: string | undefined;
   /** Further links over the same connection; missing where there cannot be any. */
   readonly links?: LinkOpener | undefined;
   /** Makes one more connection to the same host for links; missing where it cannot. */

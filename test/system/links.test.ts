@@ -1,5 +1,7 @@
 /** One transfer over several channels, several connections, or TLS; with a real sshd. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { type DelayProxy, startDelayProxy } from '../support/delay-proxy.js';
 import { createDelta, type Delta } from '../support/delta.js';
 import { lvmsyncOk } from '../support/lvmsync.js';
+import { lvmsyncPath } from '../support/repository.js';
 import { startSshd, type TestSshd } from '../support/sshd.js';
 import { temporaryDirectory } from '../support/temp-dir.js';
 
@@ -81,6 +84,31 @@ describe('several links', () => {
       await send(strict.configFile, '--channels', '4'),
       /no further links, going on: .*AllowStreamLocalForwarding|no further links, going on/,
     );
+  });
+
+  test('when a connection is cut in the middle then the run goes on with new ones', async () => {
+    const slow = await startDelayProxy(sshd.port, 100);
+    const config = join(directory, 'slow');
+    const text = readFileSync(farConfig, 'utf8');
+    writeFileSync(config, text.replace(/^ *Port .*$/m, `  Port ${slow.port}`));
+    const target = delta.target(`target-${targetCount++}`);
+    const options = ['-v', '--ssh-config', config, '--streams', '2', '--channels', '1'];
+    const args = [lvmsyncPath, ...options, ...delta.source, `${sshd.alias}:${target}`];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    let isCut = false;
+    child.stderr.on('data', (bytes: Buffer) => {
+      said += bytes;
+      if (isCut || !said.includes('2 channels over 2 connections')) return;
+      isCut = true;
+      slow.cutLast();
+    });
+    const [status] = await once(child, 'close');
+    slow.close();
+    assert.equal(status, 0, said);
+    assert.match(said, /trying again in 1 s/);
+    assert.match(said, /resuming at offset/);
+    assert.ok(delta.holds(target, delta.after));
   });
 
   test('when a run is over then none of its sockets is left', async () => {

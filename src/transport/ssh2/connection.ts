@@ -28,6 +28,8 @@ export interface ConnectContext {
 export interface Connection {
   client: Client;
   config: SshConfig;
+  /** Whether nothing but the network lies between. */
+  isDirect: boolean;
   /** What encrypts what is sent. */
   cipher: string | undefined;
   /** Why the connection ended, as far as that is known; for channels that were cut. */
@@ -36,7 +38,7 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-/** How long the far side may take to close its end, in milliseconds. */
+/** How long the last bytes may take to leave, in milliseconds. */
 const CLOSE_GRACE_MS = 2000;
 
 const MAX_JUMPS = 8;
@@ -69,6 +71,7 @@ export async function connectSsh(
     const connection = await logIn(config, path.socket, context);
     return {
       ...connection,
+      isDirect: path.isDirect,
       async close() {
         await connection.close();
         await path.close();
@@ -83,6 +86,7 @@ export async function connectSsh(
 
 interface Path {
   socket: Duplex;
+  isDirect: boolean;
   close(): Promise<void>;
 }
 
@@ -100,7 +104,7 @@ async function openPath(
     const hop = await connectSsh(last, context, before, depth + 1);
     try {
       const socket = await forward(hop, config.hostName, config.port);
-      return { socket, close: () => hop.close() };
+      return { socket, isDirect: false, close: () => hop.close() };
     } catch (error) {
       await hop.close();
       throw error;
@@ -110,7 +114,7 @@ async function openPath(
     config.proxyCommand === undefined
       ? await connectTcp(config)
       : connectProxyCommand(config.proxyCommand, context.source.environment);
-  return { socket, close: async () => {} };
+  return { socket, isDirect: config.proxyCommand === undefined, close: async () => {} };
 }
 
 function forward(hop: Connection, host: string, port: number): Promise<Duplex> {
@@ -136,7 +140,7 @@ async function logIn(
   config: SshConfig,
   socket: Duplex,
   context: ConnectContext,
-): Promise<Connection> {
+): Promise<Omit<Connection, 'isDirect'>> {
   const name = sshHostArgument(config.user, config.hostName);
   let fatal: Error | undefined;
   let negotiated: NegotiatedAlgorithms | undefined;
@@ -217,12 +221,12 @@ async function logIn(
     lossReason: () => lost(name, fatal),
     async close() {
       client.end();
-      const timer = setTimeout(() => {
-        socket.destroy();
-        setClosed();
-      }, CLOSE_GRACE_MS);
+      // Nothing is asked any more: what there is to say has only to leave.
+      const timer = setTimeout(setClosed, CLOSE_GRACE_MS);
+      socket.once('finish', setClosed);
       await closed;
       clearTimeout(timer);
+      socket.destroy();
     },
   };
 }

@@ -71,6 +71,7 @@ export function sshTransport(options: SshOptions): Transport {
       const channel = await openExecChannel(connected, line, description, onStderr);
       return {
         ...channel,
+        host: connected.isDirect ? connected.config.hostName : undefined,
         links: forwardedLinks(connected, description),
         openStream: () => opensshLinks({ command: clientCommand(connected), description }),
       };

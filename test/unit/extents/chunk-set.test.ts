@@ -11,6 +11,8 @@ const KINDS: [string, (chunkLimit: number) => ChunkSet][] = [
   ['list', createChunkList],
 ];
 
+const CHECKED_OFFSETS = createRandom(2);
+
 /** Adds chunk numbers as a store's entries hold them: two words of four. */
 function addChunks(set: ChunkSet, chunks: readonly number[]): number {
   const words = Uint32Array.from(
@@ -23,56 +25,70 @@ function addChunk(set: ChunkSet, chunk: number): boolean {
   return addChunks(set, [chunk]) === 1;
 }
 
-function assertExtents(set: ChunkSet, chunks: Iterable<number>, bytes: number, volume: number) {
+async function assertExtents(
+  set: ChunkSet,
+  chunks: Iterable<number>,
+  bytes: number,
+  volume: number,
+) {
   const expected = expectedExtents(chunks, bytes, volume);
-  const source = set.toExtents(bytes, volume);
+  const source = await set.toExtents(bytes, volume);
   assert.deepEqual(listExtents(source), expected);
   assert.deepEqual(listExtents(source), expected, 'a second walk gives the same');
   assert.equal(source.extentCount, expected.length);
   assert.equal(source.totalBytes, sumLengths(expected));
+  for (const offset of [0, 1, Math.floor(volume / 2), volume, ...expected.flat()]) {
+    if (!CHECKED_OFFSETS.chance(50 / expected.length)) continue;
+    const rest = [...source.slices(offset)].flatMap(({ count, offsets, lengths }) =>
+      Array.from({ length: count }, (_, i): [number, number] => [offsets[i]!, lengths[i]!]),
+    );
+    assert.deepEqual(rest, expected.slice(expected.length - rest.length), `from ${offset}`);
+    const needed = expected.filter(([start, length]) => start + length > offset).length;
+    assert.ok(rest.length >= needed, `from ${offset}: ${rest.length} extents of ${needed}`);
+  }
 }
 
 for (const [kind, create] of KINDS) {
   describe(`a chunk ${kind}`, () => {
-    test('when nothing was added then there is no extent', () => {
-      assertExtents(create(100), [], 4096, 100 * 4096);
+    test('when nothing was added then there is no extent', async () => {
+      await assertExtents(create(100), [], 4096, 100 * 4096);
     });
 
-    test('when runs end at, before and after word borders then they are joined right', () => {
+    test('when runs end at, before and after word borders then they are joined right', async () => {
       for (const start of [0, 1, 30, 31, 32, 33, 63, 64, 65]) {
         for (const length of [1, 2, 31, 32, 33, 63, 64, 65, 96, 127]) {
           const set = create(200);
           const chunks = Array.from({ length }, (_, index) => start + index);
           for (const chunk of chunks) addChunk(set, chunk);
-          assertExtents(set, chunks, 4096, 200 * 4096);
+          await assertExtents(set, chunks, 4096, 200 * 4096);
         }
       }
     });
 
-    test('when every chunk is there then there is one extent', () => {
+    test('when every chunk is there then there is one extent', async () => {
       for (const limit of [31, 32, 33, 64, 1000]) {
         const set = create(limit);
         const chunks = [...Array(limit).keys()];
         for (const chunk of chunks) addChunk(set, chunk);
-        assertExtents(set, chunks, 512, limit * 512);
+        await assertExtents(set, chunks, 512, limit * 512);
       }
     });
 
-    test('when the last chunk is partial then its extent is clipped', () => {
+    test('when the last chunk is partial then its extent is clipped', async () => {
       for (const chunks of [[9], [8, 9], [0, 9], [0, 8]]) {
         const set = create(10);
         for (const chunk of chunks) addChunk(set, chunk);
-        assertExtents(set, chunks, 4096, 9 * 4096 + 512);
+        await assertExtents(set, chunks, 4096, 9 * 4096 + 512);
       }
     });
 
-    test('when the only chunk is the first and the volume is shorter then it is clipped', () => {
+    test('when the only chunk is the first and the volume is shorter then it is clipped', async () => {
       const set = create(1);
       addChunk(set, 0);
-      assertExtents(set, [0], 65536, 1024);
+      await assertExtents(set, [0], 65536, 1024);
     });
 
-    test('when seeded random chunks are added in any order then the extents are exact', () => {
+    test('when seeded random chunks are added in any order then the extents are exact', async () => {
       const random = createRandom(1);
       for (let round = 0; round < 60; round++) {
         const limit = 1 + random.below(200_000);
@@ -81,26 +97,26 @@ for (const [kind, create] of KINDS) {
         const set = create(limit);
         assert.equal(addChunks(set, random.shuffle([...chunks])), chunks.length);
         assert.equal(set.findDuplicate(), undefined);
-        assertExtents(set, chunks, 8192, limit * 8192 - random.below(8192));
+        await assertExtents(set, chunks, 8192, limit * 8192 - random.below(8192));
       }
     });
 
-    test('when chunks pass 2^32 then none is taken for another', () => {
+    test('when chunks pass 2^32 then none is taken for another', async () => {
       const chunks = [5, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 5, 2 ** 32 + 2 ** 31];
       const limit = 2 ** 32 + 2 ** 31 + 1;
       const set = create(limit);
       assert.equal(addChunks(set, [...chunks].reverse()), chunks.length);
       assert.equal(set.findDuplicate(), undefined);
-      assertExtents(set, chunks, 4096, limit * 4096);
+      await assertExtents(set, chunks, 4096, limit * 4096);
     });
   });
 }
 
-test('when a bitmap gets a chunk twice then it stops there', () => {
+test('when a bitmap gets a chunk twice then it stops there', async () => {
   const set = createChunkBitmap(100);
   assert.equal(addChunks(set, [31, 30, 31, 29]), 2);
   assert.equal(addChunks(set, [30]), 0);
-  assertExtents(set, [30, 31], 4096, 100 * 4096);
+  await assertExtents(set, [30, 31], 4096, 100 * 4096);
 });
 
 test('when a list gets a chunk twice then findDuplicate names it', () => {
@@ -109,11 +125,11 @@ test('when a list gets a chunk twice then findDuplicate names it', () => {
   assert.equal(set.findDuplicate(), 2 ** 40);
 });
 
-test('when a list is longer than a slab then nothing is lost between slabs', () => {
+test('when a list is longer than a slab then nothing is lost between slabs', async () => {
   const set = createChunkList();
   const chunks = Array.from({ length: 3 * 2 ** 16 + 17 }, (_, index) => index * 3);
   addChunks(set, [...chunks].reverse());
-  assertExtents(set, chunks, 4096, 2 ** 50);
+  await assertExtents(set, chunks, 4096, 2 ** 50);
 });
 
 test('when the volume is enormous and the store tiny then a list is taken', () => {

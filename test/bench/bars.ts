@@ -1,0 +1,115 @@
+/** The figures that the project wants to reach, beside those that this run has reached. */
+import { cpuPerGib, medianSeconds, type Results, type Row, ratioTo } from './results.js';
+
+interface Bar {
+  what: string;
+  wanted: string;
+  /** Undefined where this run has not measured it. */
+  seen(find: Find): string | undefined;
+}
+
+type Find = (scenario: string, contender: string) => Row | undefined;
+
+const ratio = (results: Results, scenario: string, one: string, other: string) => {
+  const result = results.scenarios.find(({ name }) => name === scenario);
+  const row = result?.rows.find(({ name }) => name === one);
+  return result && row && ratioTo(result, row, other)?.toFixed(2);
+};
+
+export function barsOf(results: Results): string {
+  const find: Find = (scenario, contender) =>
+    results.scenarios
+      .find(({ name }) => name === scenario)
+      ?.rows.find(({ name }) => name === contender);
+  const bars: Bar[] = [
+    {
+      what: 'dense, over `dd \\| ssh \\| dd` with the same cipher',
+      wanted: '>= 1.45',
+      seen: () => ratio(results, 'dense', 'lvmsync', 'dd | ssh | dd'),
+    },
+    {
+      what: "dense, over the same with ssh's own cipher",
+      wanted: '>= 2',
+      seen: () => ratio(results, 'dense', 'lvmsync', 'dd | ssh (its own cipher) | dd'),
+    },
+    {
+      what: 'dense, CPU of both ends beyond what ssh2 and sshd need, s/GiB',
+      wanted: '<= 0.9',
+      seen: () => {
+        const [all, alone] = ['lvmsync', 'ssh2 alone, to /dev/null'].map((name) => {
+          const row = find('dense', name);
+          return row && cpuPerGib(row);
+        });
+        return all === undefined || alone === undefined ? undefined : (all - alone).toFixed(2);
+      },
+    },
+    {
+      what: 'dense over TLS, CPU of everything against the ssh2 run',
+      wanted: '<= 0.7',
+      seen: () => {
+        const [tls, ssh] = ['lvmsync --data-channel tls', 'lvmsync'].map((name) => {
+          const row = find('dense', name);
+          return row && cpuPerGib(row);
+        });
+        return tls === undefined || ssh === undefined ? undefined : (tls / ssh).toFixed(2);
+      },
+    },
+    {
+      what: 'scattered, over the simplest js loop',
+      wanted: '>= 3',
+      seen: () => ratio(results, 'scattered', 'lvmsync', 'js, simplest loop'),
+    },
+    {
+      what: 'scattered, over `dd bs=4k \\| ssh \\| dd bs=4k`',
+      wanted: '>= 1.9',
+      seen: () => ratio(results, 'scattered', 'lvmsync', 'dd bs=4k | ssh | dd bs=4k'),
+    },
+    {
+      what: 'local scattered, against the slower of fio randread and randwrite',
+      wanted: '>= 0.7',
+      seen: () => {
+        const [reads, writes] = ['fio randread', 'fio randwrite'].map((other) =>
+          ratio(results, 'local', 'lvmsync', other),
+        );
+        if (reads === undefined || writes === undefined) return undefined;
+        return String(Math.max(Number(reads), Number(writes)));
+      },
+    },
+    {
+      what: 'tiny, beyond `node -e 0`',
+      wanted: '<= 60 ms',
+      seen: () => beyond(find('tiny', 'lvmsync'), find('tiny', 'node -e 0')),
+    },
+    {
+      what: '`--version`, times `node -e 0`',
+      wanted: '<= 1.3',
+      seen: () => {
+        const [version, nothing] = [find('tiny', 'lvmsync --version'), find('tiny', 'node -e 0')];
+        if (version === undefined || nothing === undefined) return undefined;
+        return (medianSeconds(version) / medianSeconds(nothing)).toFixed(2);
+      },
+    },
+    {
+      what: '40 ms away, dense, over `dd \\| ssh \\| dd`',
+      wanted: '>= 3',
+      seen: () => ratio(results, 'far', 'lvmsync', 'dd | ssh | dd'),
+    },
+    {
+      what: '40 ms away, tiny, beyond connecting and running `true`',
+      wanted: '<= 160 ms',
+      seen: () =>
+        beyond(find('far-tiny', 'lvmsync'), find('far-tiny', 'ssh2, connect and run true')),
+    },
+  ];
+  const lines = bars.flatMap(({ what, wanted, seen }) => {
+    const figure = seen(find);
+    return figure === undefined ? [] : [`| ${what} | ${wanted} | ${figure} |`];
+  });
+  if (lines.length === 0) return '';
+  return ['| what | wanted | seen |', '| --- | ---: | ---: |', ...lines].join('\n');
+}
+
+function beyond(row: Row | undefined, other: Row | undefined): string | undefined {
+  if (row === undefined || other === undefined) return undefined;
+  return `${((medianSeconds(row) - medianSeconds(other)) * 1000).toFixed(0)} ms`;
+}

@@ -1,0 +1,141 @@
+/** Everything that moves the changes of a volume, and the command line for it. */
+import { fileURLToPath } from 'node:url';
+import { lvmsyncPath } from '../support/repository.js';
+import type { Volume } from './volume.js';
+
+/** How the far side is reached. */
+export interface FarSide {
+  alias: string;
+  /** For `ssh -F`. */
+  configFile: string;
+}
+
+export interface Contender {
+  name: string;
+  argv(volume: Volume, far: FarSide): string[];
+  /** Moves as many bytes but not these: the target cannot be right. */
+  rateOnly?: true;
+  /** Its bytes, where that is not what has changed. */
+  bytes?: ((volume: Volume) => number) | undefined;
+}
+
+const NODE = process.execPath;
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const GCM = 'aes128-gcm@openssh.com';
+const CHACHA = 'chacha20-poly1305@openssh.com';
+
+const source = ({ storePath, originPath }: Volume) => [
+  '--cow-device',
+  storePath,
+  '--data-source',
+  originPath,
+];
+
+/** Ours, over SSH. `ssh` stands for the client with its configuration in what `-e` is given. */
+export function ours(name: string, ...options: string[]): Contender {
+  return {
+    name,
+    argv: (volume, { alias, configFile }) => [
+      NODE,
+      lvmsyncPath,
+      '-q',
+      ...options.map((word) => word.replace(/^ssh /, `ssh -F ${configFile} `)),
+      '--ssh-config',
+      configFile,
+      ...source(volume),
+      `${alias}:${volume.targetPath}`,
+    ],
+  };
+}
+
+export function oursLocal(name: string, ...options: string[]): Contender {
+  return {
+    name,
+    argv: (volume) => [NODE, lvmsyncPath, '-q', ...options, ...source(volume), volume.targetPath],
+  };
+}
+
+export const viaOpenssh = ours('lvmsync -e ssh', '-e', `ssh -c ${GCM}`);
+
+/** `dd | ssh | dd`: of the whole volume, or as many blocks as have changed. */
+export function ddOverSsh(name: string, blockBytes: number, cipher = GCM): Contender {
+  const line =
+    'dd if="$1" bs="$5" count="$6" iflag=direct status=none | ssh -F "$2" -c "$3" "$4" dd of="$7" bs="$5" iflag=fullblock oflag=direct conv=notrunc,fsync status=none';
+  return {
+    name,
+    argv: ({ originPath, targetPath, changedBytes }, { alias, configFile }) =>
+      ['sh', '-c', line, 'sh', originPath, configFile, cipher, alias].concat(
+        String(blockBytes),
+        String(changedBytes / blockBytes),
+        targetPath,
+      ),
+    rateOnly: true,
+  };
+}
+
+export const dd = ddOverSsh('dd | ssh | dd', 1 << 20);
+export const ddDefaultCipher = ddOverSsh('dd | ssh (its own cipher) | dd', 1 << 20, CHACHA);
+
+export const rsync: Contender = {
+  name: 'rsync --inplace',
+  argv: ({ originPath, targetPath }, { alias, configFile }) =>
+    ['rsync', '--inplace', '--no-whole-file', '--fsync', '--ignore-times'].concat(
+      '-e',
+      `ssh -F ${configFile} -c ${GCM}`,
+      originPath,
+      `${alias}:${targetPath}`,
+    ),
+};
+
+/** Over a unix socket on this machine: nothing is encrypted. */
+export const nbdcopy: Contender = {
+  name: 'nbdcopy, not encrypted',
+  argv: ({ originPath, targetPath }) =>
+    ['env', `ORIGIN=${originPath}`, 'nbdkit', '-U', '-', 'file', targetPath].concat(
+      '--run',
+      'nbdcopy --flush -- "$ORIGIN" "$uri"',
+    ),
+};
+
+/** As many bytes from memory through ssh2 into nothing: what SSH alone needs. */
+export const ssh2Alone: Contender = {
+  name: 'ssh2 alone, to /dev/null',
+  argv: ({ changedBytes }, { alias, configFile }) =>
+    [NODE, script('ssh2-alone.js'), configFile, alias].concat(String(changedBytes)),
+  rateOnly: true,
+};
+
+/** One chunk read, one record written, one wait for each: the loop that is written first. */
+export const simpleLoop: Contender = {
+  name: 'js, simplest loop',
+  argv: (volume, { alias, configFile }) =>
+    [NODE, script('simple-loop.js'), volume.storePath, volume.originPath].concat(
+      configFile,
+      alias,
+      lvmsyncPath,
+      volume.targetPath,
+    ),
+};
+
+/**
+ * A user's own: a name and a command with {source}, {store}, {target}, {host}, {config} in it, cut
+ * into words at spaces. No shell, unless the command is one.
+ */
+export function peer(text: string): Contender {
+  const [, name, template] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || template === undefined) throw new Error(`not NAME=COMMAND: ${text}`);
+  return {
+    name,
+    argv: (volume, far) =>
+      template
+        .split(/\s+/)
+        .map((word) =>
+          word
+            .replaceAll('{source}', volume.originPath)
+            .replaceAll('{store}', volume.storePath)
+            .replaceAll('{target}', volume.targetPath)
+            .replaceAll('{host}', far.alias)
+            .replaceAll('{config}', far.configFile),
+        ),
+  };
+}

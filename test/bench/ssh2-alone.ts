@@ -1,0 +1,17 @@
+/** ssh2-alone CONFIG HOST BYTES: sends so many bytes from memory to a `cat` there. */
+import { once } from 'node:events';
+import { collectInOneGo } from '#lvmsync/cli/heap.js';
+import { sshTransport } from '#lvmsync/transport/ssh2/transport.js';
+
+const [configPath = '', host = '', bytes = '0'] = process.argv.slice(2);
+collectInOneGo();
+const transport = sshTransport({ host, configPath, terminal: null });
+const channel = await transport.open(['dd', 'of=/dev/null', 'bs=1M'], () => {});
+channel.output.resume();
+const buffer = Buffer.alloc(1 << 20, 7);
+for (let sent = 0; sent < Number(bytes); sent += buffer.length) {
+  if (!channel.input.write(buffer)) await once(channel.input, 'drain');
+}
+channel.input.end();
+await channel.end;
+await transport.close();

@@ -1,0 +1,171 @@
+/** A made volume that has changed since its snapshot: origin, exception store and target, as files. */
+import { execFileSync } from 'node:child_process';
+import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { dataChunk, storeBytesFor, writeStore } from '../support/cow-store.js';
+import { type Content, seededContent } from './content.js';
+
+export interface VolumePlan {
+  originBytes: number;
+  chunkBytes: number;
+  /** Numbers of the chunks that have changed, ascending. */
+  changedChunks: readonly number[];
+  /** How many bytes of each have; all unless said. */
+  changedBytesPerChunk?: number;
+  /** What the changed bytes are now. */
+  content?: Content;
+  /** Make one more file of the origin's size, for who writes anything anywhere. */
+  withScratch?: true;
+}
+
+export interface Volume {
+  originPath: string;
+  storePath: string;
+  targetPath: string;
+  scratchPath: string;
+  originBytes: number;
+  /** Bytes in changed chunks. */
+  changedBytes: number;
+  /** Makes the target the base again, and has nothing of any file left in memory. */
+  reset(): void;
+  /** Whether the target is the origin: all that has changed, and some of the rest. */
+  isRight(): boolean;
+  /** Whether it is, to the last byte. */
+  isIdentical(): boolean;
+  remove(): void;
+}
+
+const STEP_BYTES = 1 << 20;
+const base = seededContent('base');
+
+/** Disk that a plan needs at the most, in bytes. */
+export function neededBytes(plan: VolumePlan): number {
+  const { originBytes, chunkBytes, changedChunks, withScratch } = plan;
+  return (withScratch ? 3 : 2) * originBytes + storeBytesFor(chunkBytes, changedChunks.length + 1);
+}
+
+export function createVolume(directory: string, plan: VolumePlan): Volume {
+  const { originBytes, chunkBytes, changedChunks, content = seededContent('new') } = plan;
+  const { changedBytesPerChunk = chunkBytes } = plan;
+  const originPath = join(directory, 'origin');
+  const storePath = join(directory, 'store');
+  const targetPath = join(directory, 'target');
+  const scratchPath = join(directory, 'scratch');
+  const extents = joinChunks(changedChunks, chunkBytes);
+
+  const whole = [{ offset: 0, length: originBytes }];
+  writeRanges(targetPath, 'w', whole, base);
+  if (plan.withScratch) writeRanges(scratchPath, 'w', whole, base);
+  writeRanges(originPath, 'w', whole, base);
+  writeRanges(
+    originPath,
+    'r+',
+    changedBytesPerChunk === chunkBytes
+      ? extents
+      : changedChunks.map((chunk) => ({
+          offset: chunk * chunkBytes,
+          length: changedBytesPerChunk,
+        })),
+    content,
+  );
+  const old = Buffer.alloc(chunkBytes);
+  writeStore(storePath, {
+    chunkBytes,
+    storeBytes: storeBytesFor(chunkBytes, changedChunks.length + 1),
+    exceptions: changedChunks.map((chunk, index) => [chunk, dataChunk(chunkBytes, index)] as const),
+    oldData(chunk) {
+      base.fill(old, chunk * chunkBytes);
+      return old;
+    },
+  });
+  // Some of what has not changed, too.
+  const samples = Array.from({ length: 64 }, (_, i) => ({
+    offset: Math.floor(((originBytes / 64) * i) / STEP_BYTES) * STEP_BYTES,
+    length: Math.min(65536, originBytes),
+  }));
+
+  return {
+    originPath,
+    storePath,
+    targetPath,
+    scratchPath,
+    originBytes,
+    changedBytes: changedChunks.length * chunkBytes,
+    reset() {
+      writeRanges(targetPath, 'r+', extents, base);
+      for (const path of [originPath, storePath, targetPath]) dropCache(path);
+    },
+    isRight: () => sameRanges(originPath, targetPath, [...extents, ...samples]),
+    isIdentical: () => sameRanges(originPath, targetPath, whole),
+    remove() {
+      for (const path of [originPath, storePath, targetPath, scratchPath])
+        rmSync(path, { force: true });
+    },
+  };
+}
+
+interface Range {
+  offset: number;
+  length: number;
+}
+
+function joinChunks(chunks: readonly number[], chunkBytes: number): Range[] {
+  const ranges: Range[] = [];
+  for (const chunk of chunks) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last.offset + last.length === chunk * chunkBytes) {
+      last.length += chunkBytes;
+    } else ranges.push({ offset: chunk * chunkBytes, length: chunkBytes });
+  }
+  return ranges;
+}
+
+function* steps(ranges: readonly Range[]): Generator<Range> {
+  for (const { offset, length } of ranges) {
+    for (let done = 0; done < length; done += STEP_BYTES) {
+      yield { offset: offset + done, length: Math.min(STEP_BYTES, length - done) };
+    }
+  }
+}
+
+function writeRanges(
+  path: string,
+  flags: 'w' | 'r+',
+  ranges: readonly Range[],
+  from: Content,
+): void {
+  const fd = openSync(path, flags);
+  const buffer = Buffer.alloc(STEP_BYTES);
+  try {
+    for (const { offset, length } of steps(ranges)) {
+      const bytes = buffer.subarray(0, length);
+      from.fill(bytes, offset);
+      writeSync(fd, bytes, 0, length, offset);
+    }
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function sameRanges(one: string, other: string, ranges: readonly Range[]): boolean {
+  const [first, second] = [openSync(one, 'r'), openSync(other, 'r')];
+  const [a, b] = [Buffer.alloc(STEP_BYTES), Buffer.alloc(STEP_BYTES)];
+  try {
+    for (const { offset, length } of steps(ranges)) {
+      readSync(first, a, 0, length, offset);
+      readSync(second, b, 0, length, offset);
+      if (a.compare(b, 0, length, 0, length) !== 0) return false;
+    }
+    return true;
+  } finally {
+    closeSync(first);
+    closeSync(second);
+  }
+}
+
+/** GNU dd knows how to do that without being root (coreutils, dd: "nocache"). */
+function dropCache(path: string): void {
+  const args = [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'];
+  execFileSync('dd', args);
+}
