@@ -74,7 +74,7 @@ const COLUMN_CHUNKS = 4096;
 
 interface DeltaCollector {
   add(begin: number, length: number, isDiscarded: boolean): void;
-  finish(): ThinDelta;
+  finish(): Promise<ThinDelta>;
 }
 
 function createDeltaCollector({
@@ -99,9 +99,9 @@ function createDeltaCollector({
         if (isDiscarded) discarded.add(column);
       }
     },
-    finish: () => ({
-      changed: changed.toExtents(chunkBytes, volumeBytes),
-      discarded: discarded.toExtents(chunkBytes, volumeBytes),
+    finish: async () => ({
+      changed: await changed.toExtents(chunkBytes, volumeBytes),
+      discarded: await discarded.toExtents(chunkBytes, volumeBytes),
     }),
   };
 }
