@@ -79,10 +79,7 @@ const bufferMemory = () =>
     `for the data on its way, at each end: ${rangeOf(BUFFER_MEMORY, 'M')} (default: ${BUFFER_MEMORY.default / 2 ** 20}M)`,
   ).argParser(parseBufferMemory);
 const stateDir = () =>
-  new Option(
-    '--state-dir <directory>',
-    'where a receiver on this machine keeps what must outlive it',
-  );
+  new Option('--state-dir <directory>', 'where what must outlive a run is kept on this machine');
 const force = () => new Option('--force', 'override the refusals that can be overridden');
 
 function classicProgram(): Command {

@@ -6,6 +6,7 @@ import { stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { createPieceCursor } from '../extents/piece-cursor.js';
+import { inTurns } from '../extents/turns.js';
 import { type DeviceActivity, readDeviceActivity, wasWritten } from '../lvm/device-writes.js';
 import { readStatus, readTable } from '../lvm/dm-device.js';
 import { parseThinTable } from '../lvm/dm-table.js';
@@ -129,21 +130,25 @@ async function assertCounted(
 /** The changed chunks as areas: of each, old and new data lie at the same offset. */
 const AREA_CHUNKS = 256;
 
-async function* chunkPairs(
+function chunkPairs(
   changed: ExtentSource,
   chunkBytes: number,
   sampleAreas: number | undefined,
-): AsyncGenerator<ExceptionPair[], void, void> {
+): AsyncIterable<ExceptionPair[]> {
   const areaCount = Math.ceil(changed.totalBytes / chunkBytes / AREA_CHUNKS);
   const sampled = sampleAreas === undefined ? undefined : pickAreas(areaCount, sampleAreas);
-  const pieces = createPieceCursor(changed);
-  for (let area = 0; area < areaCount; area++) {
-    const pairs: ExceptionPair[] = [];
-    for (let i = 0; i < AREA_CHUNKS && pieces.take(chunkBytes); i++) {
-      pairs.push({ originOffset: pieces.offset, storeOffset: pieces.offset });
+  function* areas(): Generator<ExceptionPair[]> {
+    const pieces = createPieceCursor(changed);
+    for (let area = 0; area < areaCount; area++) {
+      const isWanted = sampled === undefined || sampled.has(area);
+      const pairs: ExceptionPair[] = [];
+      for (let i = 0; i < AREA_CHUNKS && pieces.take(chunkBytes); i++) {
+        if (isWanted) pairs.push({ originOffset: pieces.offset, storeOffset: pieces.offset });
+      }
+      yield pairs;
     }
-    if (sampled?.has(area) !== false) yield pairs;
   }
+  return inTurns(areas());
 }
 
 /** Spread over all of them, by chance within each part. */
