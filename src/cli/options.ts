@@ -26,6 +26,7 @@ export interface CliOptions {
   streams: number | 'auto';
   dataChannel: 'ssh' | 'tls';
   compress?: true;
+  skipUnchanged?: boolean;
   verifyBase: 'sample' | 'full' | false;
   force?: true;
 }

@@ -3,6 +3,7 @@ import {
   applyStream,
   type ChangeSource,
   type Channel,
+  type Destination,
   deliver,
   type Engine,
   type Lock,
@@ -16,6 +17,7 @@ import {
   parseDestination,
   rshTransport,
   type SendReport,
+  type SkipUnchanged,
   send,
   sshHostArgument,
   sshTransport,
@@ -24,6 +26,7 @@ import {
   writeTransfer,
 } from '../index.js';
 import { type Job, usageError } from './job.js';
+import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 const STDOUT_FD = 1;
@@ -73,6 +76,9 @@ function positionals({ source, destination, options }: Job): Words {
   }
   if (options.transactional && options.protocol === 3) {
     throw usageError('--transactional needs PROTO[4]', 'leave --protocol 3 away');
+  }
+  if (options.skipUnchanged && (options.stdout || options.protocol === 3)) {
+    throw usageError('--skip-unchanged needs a receiver that can be asked what it holds');
   }
   if (options.cowDevice === undefined && snapshot === undefined) {
     throw usageError('no snapshot given', 'try: lvmsync SNAPSHOT [[user@]host:]TARGET');
@@ -150,6 +156,7 @@ async function toDestination(
       base: options.verifyBase === false ? 'none' : options.verifyBase,
       timeoutMs: options.timeout * 1000,
       compress: options.compress,
+      skipUnchanged: skipUnchanged(options, place),
       links: {
         channels: options.channels,
         streams: options.streams,
@@ -164,6 +171,12 @@ async function toDestination(
   } finally {
     await transport?.close();
   }
+}
+
+/** Between two disks of one machine there is no link that would be slower than the disks. */
+function skipUnchanged({ skipUnchanged: wanted }: CliOptions, place: Destination): SkipUnchanged {
+  if (wanted === undefined) return place.kind === 'local' ? 'never' : 'auto';
+  return wanted ? 'always' : 'never';
 }
 
 function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {

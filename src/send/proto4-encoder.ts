@@ -29,7 +29,7 @@ const WORTHWHILE = 15 / 16;
 export type Compress = (payload: Buffer) => Promise<Buffer>;
 
 export interface Proto4EncoderOptions {
-  extents: ExtentSource;
+  extents: Pick<ExtentSource, 'slices'>;
   engine: Pick<Engine, 'crc32c' | 'findZeroBlocks'>;
   /** Every record is added to it. */
   digest: TransferDigest;
