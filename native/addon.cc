@@ -193,9 +193,9 @@ Napi::Value ReadInput(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// The content that argument 0 stands for.
-Content ContentOf(const Napi::CallbackInfo& info) {
-  auto buffer = info[0].As<Napi::Uint8Array>();
+// The content that an argument, the first unless said, stands for.
+Content ContentOf(const Napi::CallbackInfo& info, size_t argument = 0) {
+  auto buffer = info[argument].As<Napi::Uint8Array>();
   return {buffer.Data(), buffer.ByteLength(), Of(info)->pages()->Find(buffer.Data())};
 }
 
@@ -249,6 +249,26 @@ Napi::Value StartFindZeroBlocks(const Napi::CallbackInfo& info) {
                           at_once);
 }
 
+// findEqualBlocks(one, other, blockBytes, done): Uint8Array | undefined
+Napi::Value StartFindEqualBlocks(const Napi::CallbackInfo& info) {
+  if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "one must be a Buffer");
+  if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "other must be a Buffer");
+  if (!IsUint32(info[2]) || info[2].As<Napi::Number>().Uint32Value() == 0) {
+    return ThrowTypeError(info.Env(), "blockBytes must be a positive whole number");
+  }
+  if (!info[3].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  Content one = ContentOf(info, 0);
+  Content other = ContentOf(info, 1);
+  if (one.bytes != other.bytes) return ThrowTypeError(info.Env(), "both must be as long");
+  const bool at_once = IsForThisThread(one) || IsForThisThread(other);
+  const size_t block_bytes = info[2].As<Napi::Number>().Uint32Value();
+  return StartContentTask(
+      info,
+      std::make_unique<EqualBlocksTask>(info[3].As<Napi::Function>(), std::move(one),
+                                        std::move(other), block_bytes),
+      at_once);
+}
+
 // crc32cByTables(bytes, seed): number. For tests: what a processor without the instruction does.
 Napi::Value Crc32cByTablesNow(const Napi::CallbackInfo& info) {
   if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
@@ -274,6 +294,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New<StartCrc32c>(env, "crc32c"));
   exports.Set("crc32cByTables", Napi::Function::New<Crc32cByTablesNow>(env, "crc32cByTables"));
   exports.Set("findZeroBlocks", Napi::Function::New<StartFindZeroBlocks>(env, "findZeroBlocks"));
+  exports.Set("findEqualBlocks", Napi::Function::New<StartFindEqualBlocks>(env, "findEqualBlocks"));
   return exports;
 }
 

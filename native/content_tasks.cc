@@ -1,5 +1,6 @@
 #include "content_tasks.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -7,6 +8,17 @@
 #include "zero_blocks.h"
 
 namespace lvmsync {
+
+namespace {
+
+Napi::Value Flags(Napi::Env env, const std::vector<uint8_t>& found) {
+  auto result = Napi::Uint8Array::New(env, found.size());
+  if (result.IsEmpty()) return env.Undefined();  // a worker that is being terminated
+  if (!found.empty()) std::memcpy(result.Data(), found.data(), found.size());
+  return result;
+}
+
+}  // namespace
 
 Crc32cTask::Crc32cTask(const Napi::Function& done, Content content, uint32_t seed)
     : Task(done), content_(std::move(content)), crc_(seed) {}
@@ -20,11 +32,20 @@ ZeroBlocksTask::ZeroBlocksTask(const Napi::Function& done, Content content, size
 
 void ZeroBlocksTask::Run() { found_ = FindZeroBlocks(content_.data, content_.bytes, block_bytes_); }
 
-Napi::Value ZeroBlocksTask::Result(Napi::Env env) {
-  auto result = Napi::Uint8Array::New(env, found_.size());
-  if (result.IsEmpty()) return env.Undefined();  // a worker that is being terminated
-  if (!found_.empty()) std::memcpy(result.Data(), found_.data(), found_.size());
-  return result;
+Napi::Value ZeroBlocksTask::Result(Napi::Env env) { return Flags(env, found_); }
+
+EqualBlocksTask::EqualBlocksTask(const Napi::Function& done, Content one, Content other,
+                                 size_t block_bytes)
+    : Task(done), one_(std::move(one)), other_(std::move(other)), block_bytes_(block_bytes) {}
+
+void EqualBlocksTask::Run() {
+  found_.clear();
+  for (size_t start = 0; start < one_.bytes; start += block_bytes_) {
+    const size_t bytes = std::min(block_bytes_, one_.bytes - start);
+    found_.push_back(std::memcmp(one_.data + start, other_.data + start, bytes) == 0 ? 1 : 0);
+  }
 }
+
+Napi::Value EqualBlocksTask::Result(Napi::Env env) { return Flags(env, found_); }
 
 }  // namespace lvmsync

@@ -45,4 +45,19 @@ class ZeroBlocksTask : public Task {
   std::vector<uint8_t> found_;
 };
 
+// Answers a Uint8Array: 1 for each block that is the same in both contents, which are as long.
+class EqualBlocksTask : public Task {
+ public:
+  EqualBlocksTask(const Napi::Function& done, Content one, Content other, size_t block_bytes);
+  void Run() override;
+  void Fail(int) override { Run(); }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  Content one_;
+  Content other_;
+  size_t block_bytes_;
+  std::vector<uint8_t> found_;
+};
+
 }  // namespace lvmsync

@@ -32,6 +32,7 @@ export {
 export { lockSnapshot } from './send/lock-snapshot.js';
 export type { LinkWishes } from './send/open-links.js';
 export { type SendOptions, type SendReport, send } from './send/send.js';
+export type { SkipUnchanged } from './send/skip-unchanged.js';
 export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
 export type { ByteSource } from './stream/bytes.js';
 export { openFileSource, streamSource } from './transport/byte-source.js';

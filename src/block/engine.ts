@@ -21,6 +21,11 @@ export interface Engine {
    */
   findZeroBlocks(bytes: Buffer, blockBytes: number): Promise<Uint8Array>;
   /**
+   * Which blocks of `blockBytes` are the same in two buffers of one length: for each block 1 or 0.
+   * The last block may be shorter.
+   */
+  findEqualBlocks(one: Buffer, other: Buffer, blockBytes: number): Promise<Uint8Array>;
+  /**
    * The bytes of a pipe or socket, a large part of a buffer at a time, past Node's streams. What
    * was read from it in another way before is lost. Where it is missing, a stream has to do.
    */

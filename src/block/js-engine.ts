@@ -5,6 +5,7 @@ import { LvmsyncError } from '../errors.js';
 import { createBlockFile } from './block-file.js';
 import { createBufferPool } from './buffer-pool.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
+import { findEqualBlocks } from './equal-blocks.js';
 import { errnoOf } from './errno.js';
 import { createGate } from './gate.js';
 import { openError } from './io-errors.js';
@@ -74,6 +75,7 @@ export function createJsEngine(limits: IoLimits = completeLimits({})): Engine {
     allocate,
     crc32c: async (bytes, seed) => crc32c(bytes, seed),
     findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
+    findEqualBlocks: async (one, other, blockBytes) => findEqualBlocks(one, other, blockBytes),
     open: openBlockFile,
   };
   return engine;

@@ -38,10 +38,16 @@ interface Addon {
   close(handle: number, done: (errno: number) => void): void;
   enlargePipe(fd: number): void;
   readInput(fd: number, buffer: Buffer, done: (bytesOrNegativeErrno: number) => void): void;
-  /** These two answer at once, and then do not call `done`, where another thread is no help. */
+  /** These three answer at once, and then do not call `done`, where another thread is no help. */
   crc32c(bytes: Buffer, seed: number, done: (crc: number) => void): number | undefined;
   findZeroBlocks(
     bytes: Buffer,
+    blockBytes: number,
+    done: (found: Uint8Array) => void,
+  ): Uint8Array | undefined;
+  findEqualBlocks(
+    one: Buffer,
+    other: Buffer,
     blockBytes: number,
     done: (found: Uint8Array) => void,
   ): Uint8Array | undefined;
@@ -105,6 +111,8 @@ export function createNativeEngine(
     crc32c: (bytes, seed = 0) => answer((done) => addon.crc32c(bytes, seed, done)),
     findZeroBlocks: (bytes, blockBytes) =>
       answer((done) => addon.findZeroBlocks(bytes, blockBytes, done)),
+    findEqualBlocks: (one, other, blockBytes) =>
+      answer((done) => addon.findEqualBlocks(one, other, blockBytes, done)),
     open: (path, options) => openNative(engine, addon, path, options, uring),
     readInput(fd, description) {
       addon.enlargePipe(fd);

@@ -29,6 +29,7 @@ export interface CliOptions {
   streams: number | 'auto';
   dataChannel: 'ssh' | 'tls';
   compress?: true;
+  skipUnchanged?: boolean;
   verifyBase: 'sample' | 'full' | false;
   force?: true;
 }

@@ -172,6 +172,13 @@ function classicProgram(): Command {
     .addOption(new Option('--compress', 'compress the data where both ends can (zstd)'))
     .addOption(
       new Option(
+        '--skip-unchanged',
+        'compare changed chunks with what they held, and send only the blocks that differ (default: large chunks, where it is faster)',
+      ),
+    )
+    .addOption(new Option('--no-skip-unchanged', 'send changed chunks whole'))
+    .addOption(
+      new Option(
         '--verify-base <how>',
         'check that the target holds what the changes were made to before writing',
       )

@@ -3,6 +3,7 @@ import {
   applyStream,
   type ChangeSource,
   type Channel,
+  type Destination,
   deliver,
   type Engine,
   type Lock,
@@ -15,6 +16,7 @@ import {
   parseDestination,
   rshTransport,
   type SendReport,
+  type SkipUnchanged,
   send,
   sshHostArgument,
   sshTransport,
@@ -24,6 +26,7 @@ import {
 } from '../index.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
+import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 const STDOUT_FD = 1;
@@ -72,6 +75,9 @@ function positionals({ source, destination, options }: Job): Words {
   }
   if (options.transactional && options.protocol === 3) {
     throw usageError('--transactional needs PROTO[4]', 'leave --protocol 3 away');
+  }
+  if (options.skipUnchanged && (options.stdout || options.protocol === 3)) {
+    throw usageError('--skip-unchanged needs a receiver that can be asked what it holds');
   }
   if (options.cowDevice === undefined && snapshot === undefined) {
     throw usageError('no snapshot given', 'try: lvmsync SNAPSHOT [[user@]host:]TARGET');
@@ -156,6 +162,7 @@ async function toDestination(
       base: options.verifyBase === false ? 'none' : options.verifyBase,
       timeoutMs: options.timeout * 1000,
       compress: options.compress,
+      skipUnchanged: skipUnchanged(options, place),
       links: {
         channels: options.channels,
         streams: options.streams,
@@ -170,6 +177,12 @@ async function toDestination(
   } finally {
     await transport?.close();
   }
+}
+
+/** Between two disks of one machine there is no link that would be slower than the disks. */
+function skipUnchanged({ skipUnchanged: wanted }: CliOptions, place: Destination): SkipUnchanged {
+  if (wanted === undefined) return place.kind === 'local' ? 'never' : 'auto';
+  return wanted ? 'always' : 'never';
 }
 
 function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {

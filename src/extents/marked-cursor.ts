@@ -8,8 +8,8 @@ export interface MarkedCursor extends PieceCursor {
 
 /** Walks `source` in pieces that are cut where `marked` begins and ends. */
 export function createMarkedCursor(
-  source: ExtentSource,
-  marked: ExtentSource | undefined,
+  source: Pick<ExtentSource, 'slices'>,
+  marked: Pick<ExtentSource, 'slices'> | undefined,
 ): MarkedCursor {
   const pieces = createPieceCursor(source);
   const marks = marked && createPieceCursor(marked);

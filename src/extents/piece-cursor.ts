@@ -11,7 +11,7 @@ export interface PieceCursor {
   take(maxBytes: number): boolean;
 }
 
-export function createPieceCursor(source: ExtentSource): PieceCursor {
+export function createPieceCursor(source: Pick<ExtentSource, 'slices'>): PieceCursor {
   const slices = source.slices()[Symbol.iterator]();
   let slice: Extents = { count: 0, offsets: new Float64Array(0), lengths: new Float64Array(0) };
   let next = 0;

@@ -3,17 +3,18 @@ import type { Batch } from '../block/batch.js';
 import { createBatch } from '../block/batch.js';
 import { contentHash } from '../stream/content-hash.js';
 import {
+  damaged,
   MAX_RECORD_EXTENTS,
   RECORD,
   RECORD_HEADER_BYTES,
   readTable,
   TABLE_ENTRY_BYTES,
+  type TableExtents,
 } from '../stream/proto4.js';
 import { encodeTableRecord } from '../stream/table-record.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 import type { Answer, Inbox } from './inbox.js';
 
-/** CHECK records that may be unanswered at a time. */
 const CHECKS_IN_FLIGHT = 8;
 
 /** Extents to ask about in one record: for each the hashes that will do. */
@@ -28,36 +29,62 @@ export interface CompareOptions {
   /** No answer may name anything beyond it. */
   limitBytes: number;
   /** Told every extent that differs, ascending within a group. */
-  onDifference(offset: number, length: number): void;
+  onDifference?(offset: number, length: number): void;
+  /** Told every extent that does not. */
+  onEqual?(offset: number, length: number): void;
+  /** How many CHECK records may be unanswered at a time. Default: 8. */
+  checksInFlight?: number | undefined;
 }
 
 /** @returns how many extents were compared. @throws what the conversation fails with */
 export async function compareGroups(
   groups: AsyncIterable<CheckGroup>,
-  { writer, inbox, limitBytes, onDifference }: CompareOptions,
+  options: CompareOptions,
 ): Promise<number> {
-  const unanswered: Promise<Answer>[] = [];
-  const table = createBatch(Buffer.alloc(0), MAX_RECORD_EXTENTS);
+  const { writer, inbox, checksInFlight = CHECKS_IN_FLIGHT } = options;
+  const unanswered: Promise<void>[] = [];
   let comparedCount = 0;
-
-  async function takeAnswer(): Promise<void> {
-    const answer = await unanswered.shift();
-    if (answer === undefined) return;
-    const { prologue, header } = answer;
-    const prologueBytes = RECORD_HEADER_BYTES + header.extentCount * TABLE_ENTRY_BYTES;
-    const tablePosition = prologue.length - prologueBytes + RECORD_HEADER_BYTES;
-    readTable(prologue, tablePosition, header, limitBytes, table);
-    for (let i = 0; i < table.count; i++) onDifference(table.offsets[i]!, table.lengths[i]!);
-  }
-
   for await (const { extents, hashes } of groups) {
     comparedCount += extents.count;
-    unanswered.push(inbox.expect(RECORD.checked));
+    const asked = copyOf(extents);
+    const answer = inbox.expect(RECORD.checked).then((checked) => take(checked, asked, options));
+    answer.catch(() => undefined); // met when its turn comes
+    unanswered.push(answer);
     await writer.write(encodeTableRecord(RECORD.check, extents, Buffer.concat(hashes)));
-    if (unanswered.length === CHECKS_IN_FLIGHT) await takeAnswer();
+    if (unanswered.length === checksInFlight) await unanswered.shift();
   }
-  while (unanswered.length > 0) await takeAnswer();
+  await Promise.all(unanswered);
   return comparedCount;
+}
+
+function copyOf({ count, offsets, lengths }: TableExtents): TableExtents {
+  return { count, offsets: offsets.slice(0, count), lengths: lengths.slice(0, count) };
+}
+
+/** @throws LvmsyncError STREAM_DAMAGED when the answer is not about what was asked */
+function take(
+  { prologue, header }: Answer,
+  asked: TableExtents,
+  { limitBytes, onDifference, onEqual }: CompareOptions,
+): void {
+  const prologueBytes = RECORD_HEADER_BYTES + header.extentCount * TABLE_ENTRY_BYTES;
+  const tablePosition = prologue.length - prologueBytes + RECORD_HEADER_BYTES;
+  const differing = createBatch(Buffer.alloc(0), MAX_RECORD_EXTENTS);
+  readTable(prologue, tablePosition, header, limitBytes, differing);
+  let next = 0;
+  for (let i = 0; i < asked.count; i++) {
+    const offset = asked.offsets[i]!;
+    const length = asked.lengths[i]!;
+    const differs =
+      next < differing.count &&
+      differing.offsets[next] === offset &&
+      differing.lengths[next] === length;
+    if (differs) {
+      next++;
+      onDifference?.(offset, length);
+    } else onEqual?.(offset, length);
+  }
+  if (next < differing.count) throw damaged('the receiver answered about what was not asked');
 }
 
 /** The hash of a piece of a batch that has been read. */

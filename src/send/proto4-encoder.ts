@@ -32,7 +32,7 @@ const MAX_DISCARD_BYTES = 2 ** 30;
 export type Compress = (payload: Buffer) => Promise<Buffer>;
 
 export interface Proto4EncoderOptions {
-  extents: ExtentSource;
+  extents: Pick<ExtentSource, 'slices'>;
   /** What of the extents was discarded: it is not read. */
   discarded?: ExtentSource | undefined;
   engine: Pick<Engine, 'crc32c' | 'findZeroBlocks'>;

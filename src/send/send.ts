@@ -27,8 +27,11 @@ export interface SendRecordsOptions {
   output: Pick<LinkSet, 'write'>;
   /** Buffers beyond those that the engine's limits allow, to keep several links busy. */
   furtherBuffers?: number | undefined;
-  /** Told up to which offset everything has been handed to the writer. */
-  onSent?: ((offset: number) => void) | undefined;
+  /**
+   * Told up to which offset everything has been handed to the writer, and how many bytes of data
+   * that were. Sending goes on when it resolves.
+   */
+  onSent?: ((offset: number, dataBytes: number) => Promise<void>) | undefined;
   /** Stops the sending between two buffers. */
   signal?: AbortSignal | undefined;
 }
@@ -52,7 +55,7 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
     report.dataBytes += sealed.dataBytes;
     for (const bytes of sealed.bytes) report.streamBytes += bytes.length;
     await output.write(sealed.bytes, () => pool.release(buffer));
-    onSent?.(sealed.endOffset);
+    await onSent?.(sealed.endOffset, report.dataBytes);
   }
   return report;
 }

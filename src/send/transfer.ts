@@ -33,6 +33,7 @@ import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } fro
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
 import { type SendReport, sendRecords } from './send.js';
+import { type Skipping, type SkipUnchanged, skipUnchanged } from './skip-unchanged.js';
 
 /** How long after a broken pipe the receiver's last words are waited for, in milliseconds. */
 const LAST_WORDS_MS = 2000;
@@ -54,6 +55,8 @@ export interface ConverseOptions extends SendTransferOptions {
   timeoutMs: number;
   /** How far earlier connections of this run got; goes on from there. */
   attempts: Attempts;
+  /** Whether to leave out what the target holds already within changed chunks; `never` unless said. */
+  skipUnchanged?: SkipUnchanged | undefined;
   /** Over how many links, and of which kind. */
   links?: LinkWishes | undefined;
   onNote?: ((line: string) => void) | undefined;
@@ -94,6 +97,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
   });
   const stopKeepingAlive = keepAlive(writer, timeoutMs);
   let links: OpenedLinks | undefined;
+  let skipping: Skipping | undefined;
   try {
     const answers = {
       hello: inbox.expect(RECORD.hello),
@@ -114,14 +118,16 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     const accept = await accepted;
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
     attempts.baseChecked = true;
+    const resumeOffset = accept.resume ?? 0;
     const extents = await extentsToSend({
       ...options,
       writer,
       inbox,
-      resumeOffset: accept.resume ?? 0,
+      resumeOffset,
       // What another run has sent may have changed since, and may not even have arrived.
       sentOffset: accept.resumeRun === attempts.run ? attempts.sentOffset : 0,
     });
+    skipping = await skipUnchanged({ ...options, extents, resumeOffset, writer, inbox });
     const compress =
       options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
     if (options.compress && !compress) onNote?.(withoutCompression());
@@ -143,11 +149,13 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       await links?.ready;
       if (!links?.count()) linkSet.add(writer);
     }
-    const { report, totals } = await sendBody(linkSet, extents, {
+    const { report, totals } = await sendBody(linkSet, skipping.extents, {
       ...options,
       compress,
+      onSent: skipping.onSent,
       furtherBuffers: 2 * MAX_LINKS,
     });
+    await skipping.finish();
     links?.end();
     // Not before: a receipt for what is still to come would end the listening.
     const receipt = inbox.expect(RECORD.receipt);
@@ -164,6 +172,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     }
     throw await whyItStopped(error, inbox);
   } finally {
+    skipping?.stop();
     stopKeepingAlive();
     await links?.destroy();
   }
@@ -239,12 +248,14 @@ async function writeOpening(
 interface BodyOptions extends SendTransferOptions {
   attempts?: Attempts;
   furtherBuffers?: number;
+  /** Told how many bytes of data have been sent. Sending goes on when it resolves. */
+  onSent?: (dataBytes: number) => Promise<void>;
 }
 
 async function sendBody(
   output: LinkSet,
-  extents: ExtentSource,
-  { source, engine, compress, signal, attempts, furtherBuffers }: BodyOptions,
+  extents: Pick<ExtentSource, 'slices'>,
+  { source, engine, compress, signal, attempts, furtherBuffers, onSent }: BodyOptions,
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
@@ -261,8 +272,9 @@ async function sendBody(
     output,
     furtherBuffers,
     signal,
-    onSent(offset) {
+    async onSent(offset, dataBytes) {
       if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);
+      await onSent?.(dataBytes);
     },
   });
   const totals: Totals = {

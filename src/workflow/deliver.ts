@@ -6,6 +6,7 @@ import type { BaseCheck } from '../send/base-check.js';
 import type { ChangeSource } from '../send/change-source.js';
 import type { LinkWishes } from '../send/open-links.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
+import type { SkipUnchanged } from '../send/skip-unchanged.js';
 import { type Attempts, newRun, sendTransfer } from '../send/transfer.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
 import { stalledError } from '../transport/pulse.js';
@@ -49,6 +50,8 @@ export interface DeliverOptions {
   /** How long the receiver may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
   compress?: boolean | undefined;
+  /** Whether to leave out what the target holds already within changed chunks; `never` unless said. */
+  skipUnchanged?: SkipUnchanged | undefined;
   /** Over how many links, and of which kind; one unless said. */
   links?: LinkWishes | undefined;
   /** How many times to connect again after a connection has broken. */
@@ -87,6 +90,9 @@ async function sendByAny(options: DeliverOptions): Promise<SendReport> {
     options.onWarning?.(
       'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
     );
+    if (options.skipUnchanged === 'always') {
+      options.onWarning?.('unchanged blocks are sent too: it cannot be asked what it holds');
+    }
   }
   return sendBlindly(await options.open(3, options.onStderr), options);
 }

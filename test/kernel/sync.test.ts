@@ -64,7 +64,7 @@ kernelTests(import.meta.url, { disks: ['192M', '96M'] }, ([disk, receiverDisk]) 
       writeAt(origin, chunkKib, [...seededWrites(chunkKib, 40, 24 * KIB, ORIGIN_BYTES), last]);
       assert.ok((await compareDevices(origin, target.path)).differingBlocks > 0);
 
-      const sent = await syncAndCompare(snapshot, origin, target);
+      const sent = await syncAndCompare(snapshot, origin, target, ['--no-skip-unchanged']);
       const chunks = await exceptionCount(snapshot, chunkBytes);
       const lastBytes = ORIGIN_BYTES % chunkBytes || chunkBytes;
       assert.equal(sent, (chunks - 1) * chunkBytes + lastBytes, 'the changed chunks and no more');
@@ -106,6 +106,34 @@ kernelTests(import.meta.url, { disks: ['192M', '96M'] }, ([disk, receiverDisk]) 
     writeAt(origin, 5, seededWrites(5, 20, 16 * KIB, ORIGIN_BYTES));
     writeAt(snapshot, 6, seededWrites(6, 20, 16 * KIB, ORIGIN_BYTES));
     await syncAndCompare(snapshot, origin, target);
+  });
+
+  for (const chunkKib of [64, 512]) {
+    test(`when unchanged blocks of ${chunkKib} KiB chunks are left out then just those that differ are sent`, async (context) => {
+      const { origin, snapshot, target } = await prepare(context, chunkKib * KIB);
+      const last = { offset: ORIGIN_BYTES - 512, length: 512 };
+      writeAt(origin, chunkKib, [...seededWrites(chunkKib, 40, 24 * KIB, ORIGIN_BYTES), last]);
+      const { differingBlocks } = await compareDevices(origin, target.path);
+      const sent = await syncAndCompare(snapshot, origin, target, ['--skip-unchanged']);
+      assert.equal(sent, differingBlocks * 4 * KIB);
+    });
+  }
+
+  test('when the snapshot was written what the origin got later then it is sent, though store and origin agree', async (context) => {
+    const { origin, snapshot, target } = await prepare(context, 64 * KIB);
+    const writes = Array.from({ length: 40 }, (_, i) => ({
+      offset: i * 384 * KIB + 8 * KIB,
+      length: 24 * KIB,
+    }));
+    writeAt(snapshot, 20, writes);
+    assert.equal(await exceptionCount(snapshot, 64 * KIB), 40);
+    writeAt(origin, 20, writes);
+    assert.equal(await exceptionCount(snapshot, 64 * KIB), 40, 'the store keeps what it has');
+    await assertSameDevices(origin, snapshot);
+    const { differingBlocks } = await compareDevices(origin, target.path);
+    assert.equal(differingBlocks, 40 * 6);
+    const options = ['--no-verify-base', '--skip-unchanged'];
+    assert.ok((await syncAndCompare(snapshot, origin, target, options)) >= 40 * 24 * KIB);
   });
 
   test('when an origin has two snapshots then each brings its own copy up to date', async (context) => {

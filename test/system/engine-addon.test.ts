@@ -132,6 +132,17 @@ describe("the addon's boundary", () => {
       assert.throws(() => addon[name]!(buffer, 1), TypeError);
     }
     assert.throws(() => addon.findZeroBlocks!(buffer, 0, ignore), TypeError);
+    for (const values of [
+      [],
+      [buffer, 1, 1, ignore],
+      [1, buffer, 1, ignore],
+      [buffer, buffer.subarray(1), 1, ignore],
+      [buffer, buffer, 0, ignore],
+      [buffer, buffer, 0.5, ignore],
+      [buffer, buffer, 1],
+    ]) {
+      assert.throws(() => addon.findEqualBlocks!(...values), TypeError);
+    }
 
     await new Promise((done) => addon.close!(handle, done));
     assert.throws(() => addon.read!(...good), TypeError, 'a closed handle');

@@ -33,7 +33,11 @@ function startBatches(): Promise<unknown> {
     Array.from({ length: 4 }, async (_, index) => {
       const batch = batchOf(engine.allocate(FILE_BYTES), pieces);
       await (index === 0 ? file.write(batch) : file.read(batch));
-      await Promise.all([engine.crc32c(batch.buffer), engine.findZeroBlocks(batch.buffer, 4096)]);
+      await Promise.all([
+        engine.crc32c(batch.buffer),
+        engine.findZeroBlocks(batch.buffer, 4096),
+        engine.findEqualBlocks(batch.buffer, batch.buffer, 4096),
+      ]);
     }),
   );
 }

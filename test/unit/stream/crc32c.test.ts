@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadEngine } from '#lvmsync/block/engines.js';
+import { findEqualBlocks } from '#lvmsync/block/equal-blocks.js';
 import { findZeroBlocks } from '#lvmsync/block/zero-blocks.js';
 import { crc32c } from '#lvmsync/checksum/crc32c.js';
 import { createRandom } from '../../support/random.js';
@@ -81,7 +82,7 @@ for (const [name, implementation] of Object.entries(IMPLEMENTATIONS)) {
 }
 
 for (const engine of [js, native]) {
-  test(`when blocks are zero but for one byte then the ${engine.name} engine tells them apart`, async () => {
+  test(`when blocks are zero, or the same, but for one byte then the ${engine.name} engine tells them apart`, async () => {
     const random = createRandom(2);
     for (const [bytes, blockBytes] of [
       [1 << 20, 4096],
@@ -103,6 +104,16 @@ for (const engine of [js, native]) {
       }
       assert.deepEqual(await engine.findZeroBlocks(memory, blockBytes), expected);
       assert.deepEqual(findZeroBlocks(memory, blockBytes), expected);
+      const other = random.bytes(bytes);
+      const one = Buffer.from(other);
+      for (let i = 0; i < bytes; i++) one[i]! ^= memory[i]!;
+      assert.deepEqual(await engine.findEqualBlocks(one, other, blockBytes), expected);
+      assert.deepEqual(findEqualBlocks(one, other, blockBytes), expected);
+      const [oneHere, otherHere] = [engine.allocate(bytes + 1), engine.allocate(bytes + 1)];
+      one.copy(oneHere);
+      other.copy(otherHere);
+      const [left, right] = [oneHere.subarray(0, bytes), otherHere.subarray(0, bytes)];
+      assert.deepEqual(await engine.findEqualBlocks(left, right, blockBytes), expected);
     }
   });
 }

@@ -64,12 +64,17 @@ function changeSource(random: Random): ChangeSource {
     originOffset: chunk * CHUNK_BYTES,
     storeOffset: index * CHUNK_BYTES,
   }));
+  const data = randomBytes(random, VOLUME_BYTES);
+  const store = randomBytes(random, CHANGED_CHUNKS.length * CHUNK_BYTES);
+  for (const { originOffset, storeOffset } of pairs) {
+    if (random.chance(0.5)) data.copy(store, storeOffset, originOffset, originOffset + CHUNK_BYTES);
+  }
   return {
     description: 'memory',
     id: 'memory',
     extents,
-    data: memoryFile(randomBytes(random, VOLUME_BYTES)),
-    store: memoryFile(randomBytes(random, CHANGED_CHUNKS.length * CHUNK_BYTES)),
+    data: memoryFile(data),
+    store: memoryFile(store),
     async *pairs() {
       yield pairs;
     },
@@ -192,6 +197,7 @@ async function runOnce(seed: number, engine: Engine): Promise<string> {
     version: '1',
     channel: peer.channel,
     base: random.pick(['none', 'sample', 'full']),
+    skipUnchanged: random.pick(['always', 'never']),
     timeoutMs: 30_000,
     attempts: { run: 'fuzz', sentOffset: 0, baseChecked: false },
     compress: random.chance(0.2),
