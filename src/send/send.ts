@@ -28,10 +28,10 @@ export interface SendRecordsOptions {
   /** Buffers beyond those that the engine's limits allow, to keep several links busy. */
   furtherBuffers?: number | undefined;
   /**
-   * Told up to which offset everything has been handed to the writer, and how many bytes of data
+   * Told up to which offset everything has been handed to the writer, and how many bytes of stream
    * that were. Sending goes on when it resolves.
    */
-  onSent?: ((offset: number, dataBytes: number) => Promise<void>) | undefined;
+  onSent?: ((offset: number, streamBytes: number) => Promise<void>) | undefined;
   /** Stops the sending between two buffers. */
   signal?: AbortSignal | undefined;
 }
@@ -55,7 +55,7 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
     report.dataBytes += sealed.dataBytes;
     for (const bytes of sealed.bytes) report.streamBytes += bytes.length;
     await output.write(sealed.bytes, () => pool.release(buffer));
-    await onSent?.(sealed.endOffset, report.dataBytes);
+    await onSent?.(sealed.endOffset, report.streamBytes);
   }
   return report;
 }

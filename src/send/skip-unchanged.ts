@@ -40,7 +40,7 @@ export interface Skipping {
   /** What is left to send, decided no sooner than it is asked for. */
   readonly extents: Pick<ExtentSource, 'slices'>;
   /**
-   * To be called after each buffer with how many bytes have been sent in all. Sending pauses until
+   * To be called after each buffer with how many bytes of stream were sent in all. Sending pauses until
    * it resolves. @throws what comparing failed with
    */
   onSent(sentBytes: number): Promise<void>;

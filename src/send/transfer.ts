@@ -248,8 +248,8 @@ async function writeOpening(
 interface BodyOptions extends SendTransferOptions {
   attempts?: Attempts;
   furtherBuffers?: number;
-  /** Told how many bytes of data have been sent. Sending goes on when it resolves. */
-  onSent?: (dataBytes: number) => Promise<void>;
+  /** Told how many bytes of stream have been sent. Sending goes on when it resolves. */
+  onSent?: (streamBytes: number) => Promise<void>;
 }
 
 async function sendBody(
@@ -272,9 +272,9 @@ async function sendBody(
     output,
     furtherBuffers,
     signal,
-    async onSent(offset, dataBytes) {
+    async onSent(offset, streamBytes) {
       if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);
-      await onSent?.(dataBytes);
+      await onSent?.(streamBytes);
     },
   });
   const totals: Totals = {

@@ -1,6 +1,8 @@
 /** Finds the blocks of changed chunks that are as they were, by the old data in the store. */
 import { addPiece, type Batch, createBatch } from '../block/batch.js';
 import type { Engine } from '../block/engine.js';
+import { offsetsOutside } from '../extents/outside.js';
+import type { ExceptionPair } from '../lvm/exception-pairs.js';
 import { fitsTable, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { ChangeSource } from './change-source.js';
 import { type CheckGroup, hashOfPiece } from './compare.js';
@@ -109,7 +111,7 @@ async function* placeGroups(
     if (!(await goesOn())) return;
     let group: Place[] = [];
     let bytes = 0;
-    for (const { originOffset, storeOffset } of area) {
+    for (const { originOffset, storeOffset } of await withoutDiscarded(source, area)) {
       if (originOffset < firstOffset()) continue;
       const end = Math.min(originOffset + chunkBytes, volumeBytes);
       for (let at = originOffset; at < end; at += groupBytes) {
@@ -126,6 +128,17 @@ async function* placeGroups(
     }
     if (group.length > 0) yield group;
   }
+}
+
+/** A discard is sent as one, whatever was there before. */
+async function withoutDiscarded(
+  { discarded }: ChangeSource,
+  area: ExceptionPair[],
+): Promise<ExceptionPair[]> {
+  if (discarded === undefined || discarded.extentCount === 0) return area;
+  const offsets = area.map(({ originOffset }) => originOffset);
+  const kept = new Set(await offsetsOutside(discarded, offsets));
+  return area.filter(({ originOffset }) => kept.has(originOffset));
 }
 
 function runsOf(now: Batch, isEqual: Uint8Array, blockBytes: number): Batch {

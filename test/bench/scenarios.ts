@@ -67,8 +67,8 @@ export const SCENARIOS: readonly Scenario[] = [
       const originBytes = scaled(2048 * MIB, scale);
       return {
         originBytes,
-        chunkBytes: 64 * KIB,
-        changedChunks: everyChunk(originBytes, 64 * KIB),
+        chunkBytes: 4 * KIB,
+        changedChunks: everyChunk(originBytes, 4 * KIB),
       };
     },
     contenders: [
