@@ -105,6 +105,13 @@ export const ssh2Alone: Contender = {
   rateOnly: true,
 };
 
+/** The same over TLS as Node does it. */
+export const tlsAlone: Contender = {
+  name: 'tls alone, to nothing',
+  argv: ({ changedBytes }) => [NODE, script('tls-alone.js'), String(changedBytes)],
+  rateOnly: true,
+};
+
 /** One chunk read, one record written, one wait for each: the loop that is written first. */
 export const simpleLoop: Contender = {
   name: 'js, simplest loop',

@@ -11,6 +11,7 @@ import {
   rsync,
   simpleLoop,
   ssh2Alone,
+  tlsAlone,
   viaOpenssh,
 } from './contenders.js';
 import { seededContent, withZeroes } from './content.js';
@@ -83,6 +84,7 @@ export const SCENARIOS: readonly Scenario[] = [
       nbdcopy,
       rsync,
       ssh2Alone,
+      tlsAlone,
     ],
     reference: dd.name,
   },
