@@ -1,29 +1,21 @@
 import { isatty } from 'node:tty';
 import {
-  applyStream,
   type ChangeSource,
-  type Channel,
   type Destination,
   deliver,
   type Engine,
   type Lock,
-  LvmsyncError,
-  localChannel,
   lockSnapshot,
   openSnapshotSource,
   openStoreSource,
-  type Protocol,
   parseDestination,
-  rshTransport,
   type SendReport,
   type SkipUnchanged,
   send,
-  sshHostArgument,
-  sshTransport,
   standardOutput,
-  type Transport,
   writeTransfer,
 } from '../index.js';
+import { connectTo } from './connect.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { CliOptions } from './options.js';
@@ -140,22 +132,12 @@ async function toDestination(
 ): Promise<SendReport> {
   const { options, reporter, signal } = job;
   const place = parseDestination(destination);
-  let transport: Transport | undefined;
-
-  async function open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel> {
-    if (place.kind === 'local') {
-      return openLocalChannel(job, source, engine, place.path, protocol);
-    }
-    await transport?.close();
-    transport = openTransport(job, place.user, place.host);
-    return openRemoteChannel(job, transport, place.path, protocol, onStderr);
-  }
-
+  const connection = connectTo(job, place, { engine, source });
   try {
     return await deliver({
       source,
       engine,
-      open,
+      open: connection.open,
       protocol: options.protocol,
       command: options.remoteCommand ?? 'lvmsync',
       version: packageVersion(),
@@ -175,7 +157,7 @@ async function toDestination(
       onWarning: reporter.warn,
     });
   } finally {
-    await transport?.close();
+    await connection.close();
   }
 }
 
@@ -183,81 +165,4 @@ async function toDestination(
 function skipUnchanged({ skipUnchanged: wanted }: CliOptions, place: Destination): SkipUnchanged {
   if (wanted === undefined) return place.kind === 'local' ? 'never' : 'auto';
   return wanted ? 'always' : 'never';
-}
-
-function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
-  const { remoteCommand } = options;
-  if (options.rsh !== undefined) {
-    const address = sshHostArgument(user, host);
-    return rshTransport({ command: options.rsh, host: address, remoteCommand });
-  }
-  return sshTransport({
-    user,
-    host,
-    remoteCommand,
-    configPath: options.sshConfig,
-    onNote: reporter.note,
-    onWarning: reporter.warn,
-  });
-}
-
-async function openLocalChannel(
-  { options, reporter }: Job,
-  source: ChangeSource,
-  engine: Engine,
-  targetPath: string,
-  protocol: Protocol,
-): Promise<Channel> {
-  return localChannel(async (input, answers) => {
-    await applyStream({
-      input,
-      targetPath,
-      engine,
-      ...(protocol === 4 && { answers, version: packageVersion() }),
-      snapbackPath: options.snapback,
-      snapbackFormat: options.snapbackFormat,
-      transactional: options.transactional,
-      stateDirectory: options.stateDir,
-      force: options.force,
-      needBytes: source.volumeBytes,
-      sourcePaths: source.paths,
-      onWarning: reporter.warn,
-    });
-  });
-}
-
-/** The command line that an original receiver takes too; ours alone is given what is more. */
-function openRemoteChannel(
-  { options, reporter }: Job,
-  transport: Transport,
-  path: string,
-  protocol: Protocol,
-  onStderr: (chunk: Buffer) => void,
-): Promise<Channel> {
-  if (options.transactional && protocol === 3) {
-    throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
-      hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
-    });
-  }
-  const argv = ['lvmsync', '--apply', '-'];
-  if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
-  if (options.snapbackFormat !== undefined && protocol === 3) {
-    reporter.warn('with PROTO[3] the receiver chooses the format of the snapback itself');
-  }
-  if (options.verbose) argv.push('-v');
-  if (options.debug) argv.push('-d');
-  if (options.force) argv.push('--force');
-  if (protocol === 4) {
-    argv.push('--protocol', '4', '--timeout', String(options.timeout));
-    if (options.snapbackFormat !== undefined) {
-      argv.push('--snapback-format', String(options.snapbackFormat));
-    }
-    if (options.transactional) argv.push('--transactional');
-    if (options.queueDepth !== undefined) argv.push('--queue-depth', String(options.queueDepth));
-    if (options.bufferMemory !== undefined) {
-      argv.push('--buffer-memory', String(options.bufferMemory));
-    }
-  }
-  argv.push(path);
-  return transport.open(argv, onStderr);
 }
