@@ -181,7 +181,7 @@ function createPeer(random: Random): Peer {
 function wrongReceipt(random: Random, right: ReturnType<typeof totalsOf> & { flushed: boolean }) {
   return random.pick([
     { ...right, records: right.records + 1 },
-    { ...right, dataBytes: 0 },
+    { ...right, dataBytes: right.dataBytes === 0 ? 1 : 0 },
     { ...right, digest: right.digest.replace(/./, (digit) => (digit === '0' ? '1' : '0')) },
     { ...right, flushed: false },
   ]);
