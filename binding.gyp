@@ -30,8 +30,6 @@
       'NODE_ADDON_API_DISABLE_DEPRECATED',
       # A worker that is being terminated can neither take an answer nor an exception.
       'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
-      # A worker that is being terminated can be thrown nothing: that is no reason to abort.
-      'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
     ],
     'cflags_cc': [
       '-std=gnu++17',

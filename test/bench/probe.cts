@@ -17,7 +17,7 @@ if (directory !== undefined && isProgram) {
   const line = Buffer.alloc(64);
   const cpuNanoseconds = () => {
     const bytes = fs.readSync(schedstat, line, 0, line.length, 0);
-    return Number.parseInt(line.latin1Slice(0, bytes), 10);
+    return Number.parseInt(line.toString('latin1', 0, bytes), 10);
   };
   let before = cpuNanoseconds();
   const timer = setInterval(() => {
