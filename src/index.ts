@@ -40,6 +40,16 @@ export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
 export { localChannel } from './transport/local.js';
 export { type RshOptions, rshTransport } from './transport/rsh.js';
+export { runHere, runThere } from './transport/shell-command.js';
+export { openTerminal, type Terminal } from './transport/ssh2/terminal.js';
 export { type SshOptions, sshTransport } from './transport/ssh2/transport.js';
 export { standardOutput } from './transport/standard-output.js';
 export { type DeliverOptions, deliver, type Protocol } from './workflow/deliver.js';
+export {
+  type AbortOptions,
+  abortMigration,
+  type MigrateReport,
+  migrate,
+} from './workflow/migrate.js';
+export type { MigrateOptions, MigrationPeer, OnStall } from './workflow/migration.js';
+export type { SnapshotSize } from './workflow/store-size.js';

@@ -9,6 +9,8 @@ import {
   localChannel,
   type Protocol,
   rshTransport,
+  runHere,
+  runThere,
   sshHostArgument,
   sshTransport,
   type Transport,
@@ -25,7 +27,19 @@ export interface Connection {
 export interface ConnectOptions {
   engine: Engine;
   /** What will be sent: its devices are no targets, and its size must fit. */
-  source: ChangeSource;
+  source: Pick<ChangeSource, 'volumeBytes' | 'paths'>;
+}
+
+/** Runs a shell command line of the user's on the target's machine; it prints to standard error. */
+export async function runOnTarget(job: Job, place: Destination, line: string): Promise<void> {
+  const { relay } = job.reporter;
+  if (place.kind === 'local') return runHere(line, relay);
+  const transport = openTransport(job, place.user, place.host);
+  try {
+    await runThere(transport, line, relay);
+  } finally {
+    await transport.close();
+  }
 }
 
 export function connectTo(
@@ -66,7 +80,7 @@ function openTransport({ options, reporter }: Job, user: string | undefined, hos
 
 async function openLocalChannel(
   { options, reporter }: Job,
-  source: ChangeSource,
+  source: ConnectOptions['source'],
   engine: Engine,
   targetPath: string,
   protocol: Protocol,

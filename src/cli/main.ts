@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { EXIT, LvmsyncError } from '../index.js';
 import { runApply } from './apply.js';
 import { collectInOneGo } from './heap.js';
+import { runMigrate } from './migrate.js';
 import { type Chosen, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { runRollback } from './rollback.js';
@@ -33,7 +34,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const [source, destination] = chosen.words;
     const isReceiver = options.apply !== undefined || options.server;
-    const run = command === 'rollback' ? runRollback : isReceiver ? runApply : runSync;
+    const runClassic = isReceiver ? runApply : runSync;
+    const run = { classic: runClassic, rollback: runRollback, migrate: runMigrate }[command];
     await run({ source, destination, options, reporter, signal: interruption.signal });
     return EXIT.success;
   } catch (error) {

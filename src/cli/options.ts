@@ -1,4 +1,4 @@
-import type { EngineChoice } from '../index.js';
+import type { EngineChoice, OnStall, SnapshotSize } from '../index.js';
 
 /** What the command line says, names as commander makes them of the long options. */
 export interface CliOptions {
@@ -32,4 +32,19 @@ export interface CliOptions {
   skipUnchanged?: boolean;
   verifyBase: 'sample' | 'full' | false;
   force?: true;
+}
+
+/** What `lvmsync migrate` is told beyond that. */
+export interface MigrateCliOptions {
+  abort?: true;
+  dryRun?: true;
+  snapshotSize: SnapshotSize;
+  /** Percent. */
+  extendAt: number;
+  /** In seconds. */
+  maxDowntime: number;
+  rounds?: number;
+  onStall?: OnStall;
+  beforeCutover?: string;
+  afterCutover?: string;
 }

@@ -131,8 +131,8 @@ function mayPass(error: unknown): error is LvmsyncError {
 }
 
 /** A receiver that has begun to answer; undefined when it does not know the protocol. */
-async function openForProto4(
-  options: DeliverOptions,
+export async function openForProto4(
+  options: Pick<DeliverOptions, 'protocol' | 'onStderr' | 'command' | 'open' | 'timeoutMs'>,
   knowsProto4: boolean,
 ): Promise<Channel | undefined> {
   const { protocol, onStderr, command } = options;
