@@ -1,10 +1,12 @@
 /** A volume to another place, with its users stopped for its last changes only. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { acquireLock } from '../block/lock.js';
 import { LvmsyncError } from '../errors.js';
 import { findDevice, nameOf } from '../lvm/find-device.js';
-import type { LogicalVolume } from '../lvm/logical-volume.js';
+import { findTaggedVolumes, type LogicalVolume } from '../lvm/logical-volume.js';
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
 import { type MigrationFile, migrationFile } from '../send/migration-file.js';
+import { type MigrationState, tagOf } from '../send/migration-state.js';
 import { assertNothingSince, cutOver, startThere } from './cut-over.js';
 import { watchingFill } from './fill-watch.js';
 import {
@@ -101,6 +103,7 @@ export async function abortMigration({
   try {
     // A state that cannot be read any more keeps nothing from being cleaned up.
     const state = await file.load().catch(() => undefined);
+    if (state !== undefined) await waitForPlanned(state);
     const removed = await cleanUp(origin, file, state?.id);
     if (removed.length === 0 && state === undefined) {
       onSay(`There is no migration of ${originName}: nothing to clean up`);
@@ -113,6 +116,15 @@ export async function abortMigration({
   } finally {
     await lock.release();
   }
+}
+
+/** How long an lvcreate may take to begin that a killed run has started, in milliseconds. */
+const LATE_SNAPSHOT_MS = 2000;
+
+/** A snapshot on record that is not there may still be about to be made. */
+async function waitForPlanned(state: MigrationState): Promise<void> {
+  const names = new Set((await findTaggedVolumes(tagOf(state))).map(({ lvName }) => lvName));
+  if (!state.snapshots.every((name) => names.has(name))) await delay(LATE_SNAPSHOT_MS);
 }
 
 async function findOrigin(name: string): Promise<LogicalVolume> {
@@ -135,6 +147,11 @@ function assertSameDestination(destination: string, options: MigrateOptions): vo
 
 /** Until the target holds the origin's last state. */
 async function bringOver(migration: Migration): Promise<void> {
+  // What a killed run had planned and not made would stay on record for ever.
+  const names = (await findSnapshots(migration)).map(({ name }) => name);
+  const { held } = migration.state;
+  const kept = migration.state.snapshots.filter((name) => names.includes(name) || name === held);
+  await record(migration, { snapshots: kept });
   while (migration.state.delivered === undefined) {
     throwIfInterrupted(migration);
     const held = await findHeld(migration);

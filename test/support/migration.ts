@@ -31,7 +31,7 @@ export async function useVolume(path: string, seed: number): Promise<BusyVolume>
   await mustRun('mount', [path, MOUNT]);
   writeFileSync(FILE, Buffer.alloc(SLOTS * SLOT_BYTES));
   rmSync(ACKNOWLEDGED, { force: true });
-  const writer = await startWriter(seed);
+  const writer = await startWriter(FILE, seed);
   return {
     stop: `kill -9 $(cat ${PID}) 2>/dev/null; ! mountpoint -q ${MOUNT} || umount ${MOUNT}`,
     async check(copy) {
@@ -52,11 +52,25 @@ export async function useVolume(path: string, seed: number): Promise<BusyVolume>
   };
 }
 
-async function startWriter(seed: number): Promise<ChildProcess> {
+/** Has the writer work on a volume itself, without a file system. */
+export async function useBareVolume(path: string, seed: number): Promise<BusyVolume> {
+  rmSync(ACKNOWLEDGED, { force: true });
+  const writer = await startWriter(path, seed);
+  return {
+    stop: `kill -9 $(cat ${PID}) 2>/dev/null; true`,
+    check: async (copy) => checkRecords(copy, ACKNOWLEDGED, seed),
+    end: async () => {
+      writer.kill('SIGKILL');
+      if (writer.exitCode === null && writer.signalCode === null) await once(writer, 'exit');
+    },
+  };
+}
+
+async function startWriter(file: string, seed: number): Promise<ChildProcess> {
   const program = fileURLToPath(new URL('ordered-writer.js', import.meta.url));
   const writer = spawn(
     process.execPath,
-    [program, FILE, String(SLOTS), ACKNOWLEDGED, String(seed)],
+    [program, file, String(SLOTS), ACKNOWLEDGED, String(seed)],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
   await once(writer, 'spawn');
