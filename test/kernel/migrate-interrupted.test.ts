@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { after, before, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,10 +20,10 @@ import {
   assertNoSnapshots,
   createBlankTarget,
   listVolumes,
+  migrateWith,
   useBareVolume,
 } from '../support/migration.js';
 import { createRandom } from '../support/random.js';
-import { lvmsyncPath } from '../support/repository.js';
 import { createTargetGroup, removeTarget } from '../support/transfer.js';
 
 const KIB = 1024;
@@ -190,24 +188,4 @@ function kill(pid: number): void {
   } catch {
     // it has ended just now
   }
-}
-
-/** Runs a migration, and something at each line that it says. */
-async function migrateWith(
-  args: string[],
-  onLine: (line: string, child: ReturnType<typeof spawn>) => void,
-): Promise<{ status: number | null; stderr: string }> {
-  const child = spawn(process.execPath, [lvmsyncPath, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let stderr = '';
-  let seen = 0;
-  child.stderr.on('data', (data: Buffer) => {
-    stderr += data;
-    const lines = stderr.split('\n').slice(0, -1);
-    for (const line of lines.slice(seen)) onLine(line, child);
-    seen = lines.length;
-  });
-  const [status] = await once(child, 'close');
-  return { status, stderr };
 }

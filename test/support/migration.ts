@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { mustRun, runCommand } from './command.js';
 import type { Receiver } from './hosts.js';
 import { checkRecords } from './ordered-writer.js';
+import { lvmsyncPath } from './repository.js';
 
 const MOUNT = '/run/origin';
 const FILE = `${MOUNT}/data`;
@@ -98,4 +99,24 @@ export function listVolumes(group: string): Promise<string> {
 
 export async function assertNoSnapshots(group: string): Promise<void> {
   assert.doesNotMatch(await listVolumes(group), /lvmsync/);
+}
+
+/** Runs a migration, and something at each line that it says. */
+export async function migrateWith(
+  args: string[],
+  onLine: (line: string, child: ChildProcess) => void,
+): Promise<{ status: number | null; stderr: string }> {
+  const child = spawn(process.execPath, [lvmsyncPath, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  let seen = 0;
+  child.stderr.on('data', (data: Buffer) => {
+    stderr += data;
+    const lines = stderr.split('\n').slice(0, -1);
+    for (const line of lines.slice(seen)) onLine(line, child);
+    seen = lines.length;
+  });
+  const [status] = await once(child, 'close');
+  return { status, stderr };
 }
