@@ -25,8 +25,10 @@ const STALLED_ROUNDS = 2;
 export function nextStep(course: Course): Step {
   const { rounds, wantedRounds, maxDowntimeSeconds, pendingBytes } = course;
   if (wantedRounds !== undefined) return rounds < wantedRounds ? 'round' : 'cutover';
-  const seconds = estimateSeconds(pendingBytes.at(-1) ?? 0, course.bytesPerSecond);
-  if (seconds <= maxDowntimeSeconds) return 'cutover';
+  const pending = pendingBytes.at(-1) ?? 0;
+  const seconds = estimateSeconds(pending, course.bytesPerSecond);
+  // No round makes less of nothing.
+  if (pending === 0 || seconds <= maxDowntimeSeconds) return 'cutover';
   return hasStalled(pendingBytes) ? 'stalled' : 'round';
 }
 

@@ -12,6 +12,7 @@ import {
   createBlankTarget,
   listVolumes,
   migrateWith,
+  useBareVolume,
 } from '../support/migration.js';
 import { createTargetGroup, removeTarget } from '../support/transfer.js';
 
@@ -143,6 +144,24 @@ kernelTests(
         CHANGED,
         /^FATAL ERROR: near\/origin was written after its last/m,
       );
+    });
+
+    test('when the rounds do not get shorter then it stops, or cuts over where that is said', async (context) => {
+      const { origin, target } = await prepare(context);
+      const volume = await useBareVolume(origin, 3);
+
+      const endless = ['migrate', '--state-dir', STATE, '--max-downtime', '0'];
+      endless.push('--before-cutover', volume.stop, 'near/origin', target.destination);
+      const { stderr } = await lvmsyncFails(
+        endless,
+        REFUSED,
+        /^FATAL ERROR: the rounds do not get shorter/m,
+      );
+      assert.match(stderr, /^Round 2: /m);
+      assert.match(stderr, /--on-stall cutover/);
+      await lvmsyncOk([...endless, '--on-stall', 'cutover']);
+      await assertSameDevices(origin, target.path);
+      assert.ok((await volume.check(target.path)) > 10);
     });
 
     test('when a migration is under way then another destination is refused, and so is what is no origin', async (context) => {

@@ -30,6 +30,11 @@ test('when what is left fits into the downtime then it cuts over, and not before
   assert.equal(stepAfter(0), 'cutover');
 });
 
+test('when nothing is left then it cuts over, however short the downtime may be', () => {
+  assert.equal(stepOf({ maxDowntimeSeconds: 0, pendingBytes: [0] }), 'cutover');
+  assert.equal(stepOf({ maxDowntimeSeconds: 0, pendingBytes: [1] }), 'round');
+});
+
 test('when a number of rounds is wanted then that alone decides', () => {
   assert.equal(stepOf({ wantedRounds: 4, pendingBytes: [0] }), 'round');
   assert.equal(stepOf({ wantedRounds: 3 }), 'cutover');
