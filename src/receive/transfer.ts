@@ -187,9 +187,16 @@ async function converse(
   reader: RecordReader,
   { answers, target, engine, links, apply }: ConversationOptions,
 ): Promise<Totals> {
-  const checker = createChecker(target, engine);
+  const checker = createChecker({
+    target,
+    engine,
+    answer: async (checked) => answers?.write(checked),
+    fail: links.fail,
+  });
   for (;;) {
     const header = await links.whileSound(reader.nextHeader());
+    // What was asked before is answered before, and by what the target held then.
+    if (header?.type !== RECORD.check && header?.type !== RECORD.alive) await checker.settle();
     switch (header?.type) {
       case undefined:
         throw truncated('before its end record');
@@ -203,11 +210,9 @@ async function converse(
         await answers?.write(encodeMessage(RECORD.opened, await links.open(request)));
         break;
       }
-      case RECORD.check: {
-        const answer = await checker.check(header, reader);
-        await answers?.write(answer);
+      case RECORD.check:
+        await checker.check(header, reader);
         break;
-      }
       case RECORD.alive:
       case RECORD.durable: // a mark of a snapback
         await readMessage(reader);
