@@ -12,20 +12,24 @@ import {
   sshHostArgument,
   sshTransport,
   type Transport,
+  verifyTarget,
 } from '../index.js';
 import type { Job } from './job.js';
+import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 export interface Connection {
   /** Starts a receiver, over a new connection; the one before is closed. */
   open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel>;
+  /** Starts a receiver that answers what its target holds, and writes nothing. */
+  openVerifier(onStderr: (chunk: Buffer) => void): Promise<Channel>;
   close(): Promise<void>;
 }
 
 export interface ConnectOptions {
   engine: Engine;
   /** What will be sent: its devices are no targets, and its size must fit. */
-  source: ChangeSource;
+  source: Pick<ChangeSource, 'volumeBytes' | 'paths'>;
 }
 
 export function connectTo(
@@ -34,13 +38,24 @@ export function connectTo(
   { engine, source }: ConnectOptions,
 ): Connection {
   let transport: Transport | undefined;
+
+  async function reconnect(user: string | undefined, host: string): Promise<Transport> {
+    await transport?.close();
+    transport = openTransport(job, user, host);
+    return transport;
+  }
+
   return {
     async open(protocol, onStderr) {
       if (place.kind === 'local')
         return openLocalChannel(job, source, engine, place.path, protocol);
-      await transport?.close();
-      transport = openTransport(job, place.user, place.host);
-      return openRemoteChannel(job, transport, place.path, protocol, onStderr);
+      const there = await reconnect(place.user, place.host);
+      return openRemoteChannel(job, there, place.path, protocol, onStderr);
+    },
+    async openVerifier(onStderr) {
+      if (place.kind === 'local') return openLocalVerifier(job, source, engine, place.path);
+      const there = await reconnect(place.user, place.host);
+      return there.open(verifierArgv(job, place.path), onStderr);
     },
     async close() {
       await transport?.close();
@@ -66,7 +81,7 @@ function openTransport({ options, reporter }: Job, user: string | undefined, hos
 
 async function openLocalChannel(
   { options, reporter }: Job,
-  source: ChangeSource,
+  source: ConnectOptions['source'],
   engine: Engine,
   targetPath: string,
   protocol: Protocol,
@@ -87,6 +102,47 @@ async function openLocalChannel(
       onWarning: reporter.warn,
     });
   });
+}
+
+async function openLocalVerifier(
+  { options, reporter }: Job,
+  { volumeBytes, paths }: ConnectOptions['source'],
+  engine: Engine,
+  targetPath: string,
+): Promise<Channel> {
+  return localChannel((input, answers) =>
+    verifyTarget({
+      input,
+      answers,
+      targetPath,
+      engine,
+      version: packageVersion(),
+      forRepair: options.repair,
+      force: options.force,
+      stateDirectory: options.stateDir,
+      needBytes: volumeBytes,
+      sourcePaths: paths,
+      onWarning: reporter.warn,
+    }),
+  );
+}
+
+function verifierArgv({ options }: Job, path: string): string[] {
+  const argv = ['lvmsync', '--apply', '-', '--verify'];
+  if (options.repair) argv.push('--repair');
+  if (options.verbose) argv.push('-v');
+  if (options.debug) argv.push('-d');
+  if (options.force) argv.push('--force');
+  argv.push(...proto4Words(options), path);
+  return argv;
+}
+
+/** What only a receiver of ours understands. */
+function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[] {
+  const words = ['--protocol', '4', '--timeout', String(timeout)];
+  if (queueDepth !== undefined) words.push('--queue-depth', String(queueDepth));
+  if (bufferMemory !== undefined) words.push('--buffer-memory', String(bufferMemory));
+  return words;
 }
 
 /** The command line that an original receiver takes too; ours alone is given what is more. */
@@ -111,15 +167,11 @@ function openRemoteChannel(
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
   if (protocol === 4) {
-    argv.push('--protocol', '4', '--timeout', String(options.timeout));
+    argv.push(...proto4Words(options));
     if (options.snapbackFormat !== undefined) {
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
     if (options.transactional) argv.push('--transactional');
-    if (options.queueDepth !== undefined) argv.push('--queue-depth', String(options.queueDepth));
-    if (options.bufferMemory !== undefined) {
-      argv.push('--buffer-memory', String(options.bufferMemory));
-    }
   }
   argv.push(path);
   return transport.open(argv, onStderr);

@@ -7,6 +7,7 @@ import { createReporter } from './reporter.js';
 import { runRollback } from './rollback.js';
 import { runServe } from './serve.js';
 import { runSync } from './sync.js';
+import { runVerify } from './verify.js';
 
 /**
  * Runs one command line.
@@ -33,9 +34,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const [source, destination] = chosen.words;
     const isReceiver = options.apply !== undefined || options.server;
-    const run = command === 'rollback' ? runRollback : isReceiver ? runApply : runSync;
-    await run({ source, destination, options, reporter, signal: interruption.signal });
-    return EXIT.success;
+    const runClassic = isReceiver ? runApply : runSync;
+    const run = { classic: runClassic, rollback: runRollback, verify: runVerify }[command];
+    const job = { source, destination, options, reporter, signal: interruption.signal };
+    return (await run(job)) ?? EXIT.success;
   } catch (error) {
     reporter.failure(error);
     return error instanceof LvmsyncError ? error.exitCode : EXIT.internal;

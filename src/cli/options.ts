@@ -1,4 +1,4 @@
-import type { EngineChoice } from '../index.js';
+import type { EngineChoice, SampleSize } from '../index.js';
 
 /** What the command line says, names as commander makes them of the long options. */
 export interface CliOptions {
@@ -31,5 +31,11 @@ export interface CliOptions {
   compress?: true;
   skipUnchanged?: boolean;
   verifyBase: 'sample' | 'full' | false;
+  /** Of a receiver: only say what the target holds. */
+  verify?: true;
+  repair?: true;
+  sample?: SampleSize;
+  /** A snapshot: what it lists is all that is compared. */
+  changed?: string;
   force?: true;
 }

@@ -148,7 +148,7 @@ export async function sendRefusal(answers: StreamWriter, error: unknown): Promis
   }
 }
 
-async function readHello(reader: RecordReader): Promise<SenderHello> {
+export async function readHello(reader: RecordReader): Promise<SenderHello> {
   const header = await reader.nextHeader();
   if (header === undefined) throw truncated('before the sender said who it is');
   if (header.type !== RECORD.hello && header.type !== RECORD.refuse) {
@@ -159,7 +159,7 @@ async function readHello(reader: RecordReader): Promise<SenderHello> {
   return parseSenderHello(payload);
 }
 
-async function readMessage(reader: RecordReader): Promise<Buffer> {
+export async function readMessage(reader: RecordReader): Promise<Buffer> {
   const { payload } = await reader.readBody(
     Buffer.alloc(RECORD_HEADER_BYTES + MAX_JSON_BYTES),
     RECORD_HEADER_BYTES,
@@ -167,7 +167,7 @@ async function readMessage(reader: RecordReader): Promise<Buffer> {
   return payload;
 }
 
-function checkSize({ source }: SenderHello, target: BlockFile): void {
+export function checkSize({ source }: SenderHello, target: BlockFile): void {
   if (source.sizeBytes <= target.sizeBytes) return;
   throw new LvmsyncError(
     'TARGET_TOO_SMALL',
@@ -260,7 +260,7 @@ async function expectEnd(reader: RecordReader): Promise<void> {
   throw damaged('something follows the end record of the stream');
 }
 
-function incomplete(sent: Totals, received: Totals): LvmsyncError {
+export function incomplete(sent: Totals, received: Totals): LvmsyncError {
   const what =
     sent.records === received.records
       ? 'the digests differ'
