@@ -60,6 +60,7 @@ export const ERROR_EXIT_CODES = {
   STREAM_TRUNCATED: EXIT.integrity,
   STREAM_DAMAGED: EXIT.integrity,
   RECEIPT_WRONG: EXIT.integrity,
+  TARGET_DIFFERS: EXIT.integrity,
   BASE_MISMATCH: EXIT.refused,
 
   // The way there

@@ -8,6 +8,7 @@ import { createReporter } from './reporter.js';
 import { runRollback } from './rollback.js';
 import { runServe } from './serve.js';
 import { runSync } from './sync.js';
+import { runVerify } from './verify.js';
 
 /**
  * Runs one command line.
@@ -35,9 +36,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     const [source, destination] = chosen.words;
     const isReceiver = options.apply !== undefined || options.server;
     const runClassic = isReceiver ? runApply : runSync;
-    const run = { classic: runClassic, rollback: runRollback, migrate: runMigrate }[command];
-    await run({ source, destination, options, reporter, signal: interruption.signal });
-    return EXIT.success;
+    const commands = { rollback: runRollback, migrate: runMigrate, verify: runVerify };
+    const run = { ...commands, classic: runClassic }[command];
+    const job = { source, destination, options, reporter, signal: interruption.signal };
+    return (await run(job)) ?? EXIT.success;
   } catch (error) {
     reporter.failure(error);
     return error instanceof LvmsyncError ? error.exitCode : EXIT.internal;

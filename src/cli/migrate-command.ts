@@ -72,6 +72,11 @@ export function migrateCommand(): Command {
       ),
     )
     .addOption(
+      new Option('--verify <what>', 'what is compared with the target before it takes its place')
+        .choices(['changed', 'sample', 'full', 'none'])
+        .default('changed'),
+    )
+    .addOption(
       new Option('--snapshot-size <size>', 'room for changes: a percentage of the origin, or bytes')
         .argParser(parseSnapshotSize)
         .default({ percent: DEFAULT_SNAPSHOT_PERCENT }, `${DEFAULT_SNAPSHOT_PERCENT}%`),

@@ -11,43 +11,44 @@ import { connectTo, runOnTarget } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
-import type { CliOptions, MigrateCliOptions } from './options.js';
+import type { MigrateCliOptions } from './options.js';
 
 /** `lvmsync migrate ORIGIN TARGET` and `lvmsync migrate --abort ORIGIN`. */
 export async function runMigrate(job: Job): Promise<void> {
-  const { source: origin = '', reporter } = job;
-  const options = job.options as CliOptions & MigrateCliOptions;
-  if (options.abort) {
-    await abortMigration({ origin, stateDirectory: options.stateDir, onSay: reporter.say });
+  const { source: origin = '', destination, reporter } = job;
+  const { migration, stateDir: stateDirectory } = job.options;
+  if (migration === undefined) throw usageError('no migration');
+  if (migration.abort) {
+    await abortMigration({ origin, stateDirectory, onSay: reporter.say });
     return;
   }
-  if (job.destination === undefined) {
+  if (destination === undefined) {
     throw usageError('no target given', 'try: lvmsync migrate ORIGIN [[user@]host:]TARGET');
   }
-  const report = await goOn(job, origin, job.destination, options);
-  if (options.dryRun) {
+  const report = await goOn(job, origin, destination, migration);
+  if (migration.dryRun) {
     reporter.say('Nothing was changed (--dry-run)');
     return;
   }
-  const downtime = describeDowntime(report);
-  reporter.say(`Migrated: ${job.destination} holds ${origin}, flushed${downtime}`);
+  reporter.say(`Migrated: ${destination} holds ${origin}, flushed${describeDowntime(report)}`);
 }
 
 async function goOn(
   job: Job,
   origin: string,
   destination: string,
-  options: CliOptions & MigrateCliOptions,
+  { maxDowntime, extendAt, ...migration }: MigrateCliOptions,
 ): Promise<MigrateReport> {
   const { reporter, signal } = job;
   const place = parseDestination(destination);
   const engine = openEngine(job);
-  const { maxDowntime: maxDowntimeSeconds, extendAt: extendAtPercent, stateDir } = options;
   try {
     return await migrate({
-      ...options,
-      ...{ origin, destination, engine, maxDowntimeSeconds, extendAtPercent, signal },
-      stateDirectory: stateDir,
+      ...migration,
+      ...{ origin, destination, engine, signal },
+      maxDowntimeSeconds: maxDowntime,
+      extendAtPercent: extendAt,
+      stateDirectory: job.options.stateDir,
       delivery: deliveryOptions(job, place),
       peer: {
         connect: (source) => connectTo(job, place, { engine, source }),

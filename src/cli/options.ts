@@ -1,4 +1,4 @@
-import type { EngineChoice, OnStall, SnapshotSize } from '../index.js';
+import type { EngineChoice, OnStall, SampleSize, SnapshotSize, VerifyChoice } from '../index.js';
 
 /** What the command line says, names as commander makes them of the long options. */
 export interface CliOptions {
@@ -31,6 +31,13 @@ export interface CliOptions {
   compress?: true;
   skipUnchanged?: boolean;
   verifyBase: 'sample' | 'full' | false;
+  /** Of a receiver: only say what the target holds. */
+  verify?: true;
+  repair?: true;
+  sample?: SampleSize;
+  /** A snapshot: what it lists is all that is compared. */
+  changed?: string;
+  migration?: MigrateCliOptions;
   force?: true;
 }
 
@@ -47,4 +54,5 @@ export interface MigrateCliOptions {
   onStall?: OnStall;
   beforeCutover?: string;
   afterCutover?: string;
+  verify: VerifyChoice;
 }

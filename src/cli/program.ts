@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { migrateCommand } from './migrate-command.js';
-import type { CliOptions } from './options.js';
+import type { CliOptions, MigrateCliOptions } from './options.js';
 import {
   bufferMemory,
   channels,
@@ -23,11 +23,12 @@ import {
   timeout,
   verbose,
 } from './shared-options.js';
+import { verifyCommand } from './verify-command.js';
 import { packageVersion } from './version.js';
 
 /** Which command a command line is for. */
 export interface Chosen {
-  command: 'classic' | 'rollback' | 'migrate';
+  command: 'classic' | 'rollback' | 'migrate' | 'verify';
   words: (string | undefined)[];
   options: CliOptions;
 }
@@ -52,10 +53,19 @@ export function parseCommandLine(argv: readonly string[]): Chosen {
   program.addCommand(rollback);
   const migrate = migrateCommand().exitOverride();
   migrate.action((origin: string, target: string | undefined) => {
-    const options = { ...program.opts<CliOptions>(), ...migrate.opts<Partial<CliOptions>>() };
+    const migration = migrate.opts<MigrateCliOptions>();
+    // Its --verify is not a receiver's.
+    const { verify: _, ...shared } = migrate.opts<Partial<CliOptions>>();
+    const options = { ...program.opts<CliOptions>(), ...shared, migration };
     chosen = { command: 'migrate', words: [origin, target], options };
   });
   program.addCommand(migrate);
+  const verify = verifyCommand().exitOverride();
+  verify.action((source: string, target: string) => {
+    const options = { ...program.opts<CliOptions>(), ...verify.opts<Partial<CliOptions>>() };
+    chosen = { command: 'verify', words: [source, target], options };
+  });
+  program.addCommand(verify);
   program.parse(argv, { from: 'user' });
   if (chosen === undefined) throw new InvalidArgumentError('no command');
   return chosen;
@@ -107,6 +117,8 @@ function classicProgram(): Command {
       new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
     )
     .addOption(new Option('--server').hideHelp().conflicts(['apply', 'stdout']))
+    .addOption(new Option('--verify').hideHelp().conflicts(['stdout', 'snapback', 'transactional']))
+    .addOption(new Option('--repair').hideHelp())
     .addOption(
       new Option('-s, --stdout', 'write the stream to standard output').conflicts([
         'apply',

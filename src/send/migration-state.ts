@@ -15,6 +15,8 @@ export interface MigrationState {
   snapshots: string[];
   /** The one that the target holds, but for chunks that have changed since; none before the copy. */
   held: string | undefined;
+  /** Whether it has held one: what another copy need not send is worth looking for. */
+  copied: boolean;
   /** Whether a transfer of what has changed since `held` was begun. */
   begun: boolean;
   /** Rounds after the full copy. */
@@ -78,6 +80,7 @@ export function parseMigrationState(text: string, path: string): MigrationState 
       snapshotCount: count(fields.snapshotCount, 'snapshotCount'),
       snapshots,
       held,
+      copied: truth(fields.copied, 'copied'),
       begun: truth(fields.begun, 'begun'),
       rounds: count(fields.rounds, 'rounds'),
       bytesPerSecond: rate(fields.bytesPerSecond),

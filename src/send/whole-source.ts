@@ -18,7 +18,7 @@ export async function openWholeSource({
   return {
     description: path,
     id: `whole ${await identify(path)}`,
-    extents: extentsOfList([[0, data.sizeBytes]]),
+    extents: extentsOfList(data.sizeBytes === 0 ? [] : [[0, data.sizeBytes]]),
     data,
     store: data,
     async *pairs() {},

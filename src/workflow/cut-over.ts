@@ -2,17 +2,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LvmsyncError } from '../errors.js';
 import { extentsDigest } from '../extents/digest.js';
+import { extentsOfList } from '../extents/from.js';
 import { whyNotAtRest } from '../lvm/at-rest.js';
 import { readDeviceActivity, wasWritten } from '../lvm/device-writes.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
 import { inBytes, type Migration, record, throwIfInterrupted } from './migration.js';
 import { dateOf } from './migration-plan.js';
-import { send } from './migration-rounds.js';
+import { closing, send } from './migration-rounds.js';
 import type { MigrationSnapshot } from './migration-snapshots.js';
+import { verify } from './verify.js';
 
 /** What has just been stopped may take a moment to close its files. */
 const REST_WAIT_MS = 5000;
 const REST_LOOK_MS = 200;
+/** Of 64 KiB each. */
+const SAMPLE_BLOCKS = 4096;
 
 /**
  * Sends what has changed since `held`, of an origin that nobody writes to any more. When it
@@ -30,7 +34,11 @@ export async function cutOver(migration: Migration, held: MigrationSnapshot): Pr
   const source = await openFromOrigin(migration, held);
   const before = await readDeviceActivity(origin.device);
   const changes = await extentsDigest(source.extents);
-  const { report } = await send(migration, source, state.begun ? 'none' : 'sample');
+  const dataBytes = await closing(source, async () => {
+    const sentBytes = await send(migration, source, state.begun ? 'none' : 'sample');
+    await assertSame(migration, source);
+    return sentBytes;
+  });
   await assertAtRest(migration, 0);
   if (wasWritten(before, await readDeviceActivity(origin.device))) {
     throw new LvmsyncError(
@@ -45,8 +53,45 @@ export async function cutOver(migration: Migration, held: MigrationSnapshot): Pr
   const seconds = (performance.now() - atRestAt) / 1000;
   await record(migration, { delivered: { at: Math.floor(Date.now() / 1000), changes } });
   options.onSay(
-    `Last changes: ${report.dataBytes} bytes (${inBytes(report.dataBytes)}) in ${seconds.toFixed(1)} s; the target holds ${originName}`,
+    `Last changes: ${dataBytes} bytes (${inBytes(dataBytes)}) in ${seconds.toFixed(1)} s; the target holds ${originName}`,
   );
+}
+
+/**
+ * Compares the target with the origin. Where they differ, nothing that was believed of the target
+ * is: the next run compares all of it.
+ *
+ * @throws LvmsyncError TARGET_DIFFERS
+ */
+async function assertSame(migration: Migration, source: ChangeSource): Promise<void> {
+  const { verify: choice, delivery, engine, peer, onSay } = migration.options;
+  if (choice === 'none') return;
+  const { discarded: _, volumeBytes, ...rest } = source;
+  const extents = choice === 'changed' ? source.extents : extentsOfList([[0, volumeBytes]]);
+  const startedAt = performance.now();
+  const connection = peer.connect(source);
+  try {
+    const { comparedBytes, remaining } = await verify({
+      ...delivery,
+      source: { ...rest, volumeBytes, extents },
+      engine,
+      ...{ open: connection.open, openVerifier: connection.openVerifier },
+      sample: choice === 'sample' ? { blocks: SAMPLE_BLOCKS } : undefined,
+    });
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    onSay(`Compared ${comparedBytes} bytes (${choice}) in ${seconds} s`);
+    if (remaining.totalBytes === 0) return;
+    await record(migration, { held: undefined, begun: false });
+    throw new LvmsyncError(
+      'TARGET_DIFFERS',
+      `${remaining.totalBytes} bytes of the target differ from ${migration.originName} after all was sent`,
+      {
+        hint: 'look for what else writes to the target, then run the same command again: it compares the whole volume',
+      },
+    );
+  } finally {
+    await connection.close();
+  }
 }
 
 /** What is still to be done when the target holds all; also by a run after one that was killed. */

@@ -69,7 +69,7 @@ async function look(
     const reason = error instanceof Error ? error.message : String(error);
     sayOnce(
       name,
-      `snapshot ${name} is ${percent.toFixed(0)}% full and cannot be extended (${reason}): going on as fast as possible; if it overflows, the volume is copied again from a new one`,
+      `snapshot ${name} is ${percent.toFixed(0)}% full and cannot be extended (${reason}): going on as fast as possible; if it overflows, the whole volume is sent or compared again`,
     );
   }
 }

@@ -243,7 +243,7 @@ async function loseHeld(migration: Migration, why: string): Promise<void> {
   const { held } = migration.state;
   await countOverflow(
     migration,
-    `${why}: what has changed since is not known any more, so the volume is copied whole once more`,
+    `${why}: what has changed since is not known any more, so the whole volume is sent or compared once more`,
   );
   await record(migration, { held: undefined, begun: false });
   const snapshots = await findSnapshots(migration);

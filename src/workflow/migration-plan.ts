@@ -80,11 +80,12 @@ function planRounds({ rounds, maxDowntimeSeconds }: MigrateOptions): string {
   return `until what is left takes ${maxDowntimeSeconds} s or less`;
 }
 
-function planCutover({ beforeCutover, afterCutover }: MigrateOptions): string {
+function planCutover({ beforeCutover, afterCutover, verify }: MigrateOptions): string {
   const steps = [
     beforeCutover === undefined ? undefined : `"${beforeCutover}" here`,
     'the volume at rest',
     'the last changes',
+    verify === 'none' ? undefined : `comparing (${verify})`,
     afterCutover === undefined ? undefined : `"${afterCutover}" there`,
   ];
   return steps.filter((step) => step !== undefined).join(', ');
@@ -96,10 +97,16 @@ async function lookAtTarget({ options, origin }: Migration) {
   const connection = peer.connect(source);
   // A receiver that is only asked calls that a failure.
   const held: Buffer[] = [];
-  const asking = { ...delivery, open: connection.open, protocol: 4 as const };
   try {
-    const onStderr = (chunk: Buffer) => held.push(chunk);
-    const channel = await openForProto4({ ...asking, onStderr }, true);
+    const channel = await openForProto4(
+      {
+        ...delivery,
+        protocol: 4,
+        open: (_, onStderr) => connection.openVerifier(onStderr, true),
+        onStderr: (chunk) => held.push(chunk),
+      },
+      true,
+    );
     if (channel === undefined) throw new Error('no receiver');
     const hello = await askReceiver(channel, { engine, timeoutMs: delivery.timeoutMs });
     if (hello.target.sizeBytes >= origin.sizeBytes) return hello;

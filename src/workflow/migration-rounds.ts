@@ -1,7 +1,7 @@
 /** The full copy and the rounds: what brings the target near while the origin lives. */
+import { LvmsyncError } from '../errors.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
 import { lockSnapshot } from '../send/lock-snapshot.js';
-import type { SendReport } from '../send/send.js';
 import { openWholeSource } from '../send/whole-source.js';
 import { deliver } from './deliver.js';
 import { inBytes, type Migration, record } from './migration.js';
@@ -12,19 +12,36 @@ import {
   type MigrationSnapshot,
   takeSnapshot,
 } from './migration-snapshots.js';
+import { verify } from './verify.js';
 
-/** Brings a whole snapshot over: the newest that there is, or a new one. */
+/**
+ * Brings a whole snapshot over: the one that an interrupted copy was of, or a new one. A target that
+ * has held a copy before is compared.
+ */
 export async function copyWhole(migration: Migration): Promise<void> {
-  const { options, originName } = migration;
+  const { options, originName, state } = migration;
   const present = await findSnapshots(migration);
-  const snapshot = present.at(-1) ?? (await takeSnapshot(migration));
-  options.onSay(`Copying ${originName} whole, as it was in ${snapshot.name}`);
+  // What has held a copy may be nearer to what is now than to what was.
+  const going = state.copied ? undefined : present.at(-1);
+  await dropSnapshots(
+    migration,
+    present.filter((each) => each !== going),
+  );
+  const snapshot = going ?? (await takeSnapshot(migration));
+  const how = migration.state.copied ? 'Comparing' : 'Copying';
+  options.onSay(`${how} ${originName} whole, as it was in ${snapshot.name}`);
+  const startedAt = performance.now();
   const source = await openWholeSource({ ...options, path: snapshot.path });
-  const { seconds, report } = await send(migration, source, 'none');
-  const rate = measuredRate(migration.state.bytesPerSecond, report.dataBytes, seconds);
-  await record(migration, { held: snapshot.name, begun: false, bytesPerSecond: rate });
-  sayTransfer(migration, 'Copied', report, seconds);
-  await dropSnapshots(migration, present.slice(0, -1));
+  const dataBytes = await closing(source, () =>
+    migration.state.copied ? repair(migration, source) : send(migration, source, 'none'),
+  );
+  const seconds = (performance.now() - startedAt) / 1000;
+  const rate = measuredRate(migration.state.bytesPerSecond, dataBytes, seconds);
+  await record(migration, {
+    ...{ held: snapshot.name, copied: true, begun: false },
+    bytesPerSecond: rate,
+  });
+  sayTransfer(migration, 'Copied', dataBytes, seconds);
 }
 
 /**
@@ -47,12 +64,15 @@ export async function makeRound(migration: Migration, held: MigrationSnapshot): 
     signal: options.signal,
     onWarning: options.onWarning,
   });
-  const base = state.begun ? 'none' : 'sample';
-  const { seconds, report } = await send(migration, source, base);
+  const startedAt = performance.now();
+  const dataBytes = await closing(source, () =>
+    send(migration, source, state.begun ? 'none' : 'sample'),
+  );
+  const seconds = (performance.now() - startedAt) / 1000;
   const rounds = state.rounds + 1;
-  const rate = measuredRate(migration.state.bytesPerSecond, report.dataBytes, seconds);
+  const rate = measuredRate(migration.state.bytesPerSecond, dataBytes, seconds);
   await record(migration, { held: next.name, begun: false, rounds, bytesPerSecond: rate });
-  sayTransfer(migration, `Round ${rounds}:`, report, seconds);
+  sayTransfer(migration, `Round ${rounds}:`, dataBytes, seconds);
   const earlier = present.filter(({ name }) => name !== next.name);
   await dropSnapshots(migration, earlier);
 }
@@ -73,42 +93,70 @@ export async function readPendingBytes(
   return source.extents.totalBytes;
 }
 
-/** Sends a source to the target and closes it. */
+/** Closes a source when it has been used. */
+export async function closing<T>(source: ChangeSource, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } finally {
+    await source.close();
+  }
+}
+
+/** Sends a source to the target. @returns bytes of data sent */
 export async function send(
   migration: Migration,
   source: ChangeSource,
   base: 'none' | 'sample',
-): Promise<{ report: SendReport; seconds: number }> {
+): Promise<number> {
   const { engine, peer, delivery } = migration.options;
-  const startedAt = performance.now();
+  const lock = await lockSnapshot(source);
+  const connection = peer.connect(source);
   try {
-    const lock = await lockSnapshot(source);
-    const connection = peer.connect(source);
-    try {
-      await record(migration, { begun: true });
-      const report = await deliver({
-        ...delivery,
-        source,
-        engine,
-        open: connection.open,
-        protocol: 4,
-        base,
-        skipUnchanged: migration.hurried ? 'never' : delivery.skipUnchanged,
-      });
-      return { report, seconds: (performance.now() - startedAt) / 1000 };
-    } finally {
-      await connection.close();
-      await lock.release();
-    }
+    await record(migration, { begun: true });
+    const { dataBytes } = await deliver({
+      ...delivery,
+      source,
+      engine,
+      open: connection.open,
+      protocol: 4,
+      base,
+      skipUnchanged: migration.hurried ? 'never' : delivery.skipUnchanged,
+    });
+    return dataBytes;
   } finally {
-    await source.close();
+    await connection.close();
+    await lock.release();
+  }
+}
+
+/** Compares the target with a source, and sends what differs. @returns bytes of data sent */
+async function repair(migration: Migration, source: ChangeSource): Promise<number> {
+  const { engine, peer, delivery } = migration.options;
+  const connection = peer.connect(source);
+  try {
+    const { remaining, repairedBytes } = await verify({
+      ...delivery,
+      source,
+      engine,
+      open: connection.open,
+      openVerifier: (onStderr) => connection.openVerifier(onStderr, true),
+      repair: true,
+    });
+    if (remaining.totalBytes === 0) return repairedBytes;
+    throw new LvmsyncError(
+      'TARGET_DIFFERS',
+      `${remaining.totalBytes} bytes of the target differ from ${source.description} although they were sent`,
+      { hint: 'look for what else writes to the target, then run the same command again' },
+    );
+  } finally {
+    await connection.close();
   }
 }
 
 function sayTransfer(
   { options }: Migration,
   what: string,
-  { dataBytes }: SendReport,
+  dataBytes: number,
   seconds: number,
 ): void {
   options.onSay(`${what} ${dataBytes} bytes (${inBytes(dataBytes)}) in ${seconds.toFixed(1)} s`);

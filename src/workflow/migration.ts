@@ -6,8 +6,12 @@ import type { ChangeSource } from '../send/change-source.js';
 import type { MigrationFile } from '../send/migration-file.js';
 import type { MigrationState } from '../send/migration-state.js';
 import { interruptedError } from '../send/send.js';
+import type { Channel } from '../transport/channel.js';
 import type { DeliverOptions } from './deliver.js';
 import type { SnapshotSize } from './store-size.js';
+
+/** What of the target is compared with the origin before it takes its place. */
+export type VerifyChoice = 'changed' | 'sample' | 'full' | 'none';
 
 export type OnStall = 'cutover' | 'continue' | 'abort';
 
@@ -16,6 +20,7 @@ export interface MigrationPeer {
   /** Receivers for a source, or for whatever has its size and its devices. */
   connect(source: Pick<ChangeSource, 'volumeBytes' | 'paths'>): {
     open: DeliverOptions['open'];
+    openVerifier(onStderr: DeliverOptions['onStderr'], forRepair?: boolean): Promise<Channel>;
     close(): Promise<void>;
   };
   /** Runs a shell command line of the user's there. @throws LvmsyncError COMMAND_FAILED */
@@ -42,6 +47,7 @@ export interface MigrateOptions {
   /** Shell command lines: on this machine, and on the target's. */
   beforeCutover?: string | undefined;
   afterCutover?: string | undefined;
+  verify: VerifyChoice;
   dryRun?: boolean | undefined;
   stateDirectory?: string | undefined;
   signal: AbortSignal;
@@ -83,6 +89,7 @@ export function newState(origin: LogicalVolume, destination: string): MigrationS
     snapshotCount: 0,
     snapshots: [],
     held: undefined,
+    copied: false,
     begun: false,
     rounds: 0,
     bytesPerSecond: undefined,

@@ -26,7 +26,7 @@ const MOUNT = '/run/origin';
 
 kernelTests(
   import.meta.url,
-  { disks: ['96M', '64M'], timeoutSeconds: 600 },
+  { disks: ['96M', '64M'], timeoutSeconds: 850 },
   ([disk, receiverDisk]) => {
     let receiver: Receiver;
     before(async () => {
@@ -118,6 +118,34 @@ kernelTests(
       await lvmsyncOk(migrate());
       await assertSameDevices(origin, target.path);
     });
+
+    for (const [what, offset] of [
+      ['changed', 2 * MIB],
+      ['sample', 11 * MIB],
+      ['full', 11 * MIB],
+    ] as const) {
+      test(`when the target is not what was sent then comparing it (${what}) finds that, and the next run repairs it`, async (context) => {
+        const { origin, target, migrate } = await prepare(context);
+        let inCutover = false;
+        const { status, stderr } = await migrateWith(
+          migrate('-v', '--before-cutover', 'true', '--verify', what),
+          (line) => {
+            if (line.startsWith('Copied')) {
+              writeAt(origin, 5, [{ offset: 2 * MIB, length: 64 * KIB }]);
+            }
+            inCutover ||= line.startsWith('Running here');
+            if (!inCutover || !line.startsWith('applied ')) return;
+            writeAt(target.path, 6, [{ offset, length: 4 * KIB }]);
+          },
+        );
+        assert.equal(status, CHANGED, stderr);
+        assert.match(stderr, /^FATAL ERROR: 4096 bytes of the target differ from near\/origin/m);
+        const again = await lvmsyncOk(migrate());
+        assert.match(again.stderr, /^Comparing near\/origin whole/m);
+        assert.match(again.stderr, /^Copied 4096 bytes/m);
+        await assertSameDevices(origin, target.path);
+      });
+    }
 
     test('when the command after the cut-over fails then the next run only runs it again', async (context) => {
       const { origin, target, migrate } = await prepare(context);

@@ -20,6 +20,7 @@ const STATE: MigrationState = {
   snapshotCount: 3,
   snapshots: ['data_lvmsync_0123abcd_2', 'data_lvmsync_0123abcd_3'],
   held: 'data_lvmsync_0123abcd_2',
+  copied: true,
   begun: true,
   rounds: 1,
   bytesPerSecond: 1e7,
