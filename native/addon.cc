@@ -276,15 +276,10 @@ Napi::Value StartHashPieces(const Napi::CallbackInfo& info) {
   if (const char* wrong = ReadPieces(info, 0, &pieces)) return ThrowTypeError(info.Env(), wrong);
   if (!info[5].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
   Content content = ContentOf(info);
-  std::vector<Span> spans;
-  spans.reserve(pieces.size());
-  for (const Piece& piece : pieces) {
-    spans.push_back({static_cast<uint32_t>(piece.memory - content.data), piece.length});
-  }
   const bool at_once = IsForThisThread(content);
   return StartContentTask(info,
                           std::make_unique<HashTask>(info[5].As<Napi::Function>(), FindSha256(),
-                                                     std::move(content), std::move(spans)),
+                                                     std::move(content), std::move(pieces)),
                           at_once);
 }
 

@@ -49,15 +49,15 @@ void EqualBlocksTask::Run() {
 Napi::Value EqualBlocksTask::Result(Napi::Env env) { return Bytes(env, found_); }
 
 HashTask::HashTask(const Napi::Function& done, Sha256 sha256, Content content,
-                   std::vector<Span> spans)
-    : Task(done), sha256_(sha256), content_(std::move(content)), spans_(std::move(spans)) {}
+                   std::vector<Piece> pieces)
+    : Task(done), sha256_(sha256), content_(std::move(content)), pieces_(std::move(pieces)) {}
 
 void HashTask::Run() {
   hashes_.clear();
-  hashes_.reserve(spans_.size() * kHashBytes);
-  for (const Span& span : spans_) {
+  hashes_.reserve(pieces_.size() * kHashBytes);
+  for (const Piece& piece : pieces_) {
     uint8_t digest[kSha256Bytes];
-    sha256_(content_.data + span.position, span.bytes, digest);
+    sha256_(piece.memory, piece.length, digest);
     hashes_.insert(hashes_.end(), digest, digest + kHashBytes);
   }
 }

@@ -6,6 +6,7 @@
 
 #include "environment.h"
 #include "pages.h"
+#include "plan.h"
 #include "sha256.h"
 
 namespace lvmsync {
@@ -61,18 +62,12 @@ class EqualBlocksTask : public Task {
   std::vector<uint8_t> found_;
 };
 
-// A part of a content.
-struct Span {
-  uint32_t position;
-  uint32_t bytes;
-};
-
 constexpr size_t kHashBytes = 16;
 
-// Answers a Uint8Array: for each span the first 16 bytes of its SHA-256.
+// Answers a Uint8Array: for each piece of the content the first 16 bytes of its SHA-256.
 class HashTask : public Task {
  public:
-  HashTask(const Napi::Function& done, Sha256 sha256, Content content, std::vector<Span> spans);
+  HashTask(const Napi::Function& done, Sha256 sha256, Content content, std::vector<Piece> pieces);
   void Run() override;
   void Fail(int) override { Run(); }
   Napi::Value Result(Napi::Env env) override;
@@ -80,7 +75,7 @@ class HashTask : public Task {
  private:
   Sha256 sha256_;
   Content content_;
-  std::vector<Span> spans_;
+  std::vector<Piece> pieces_;
   std::vector<uint8_t> hashes_;
 };
 

@@ -28,7 +28,6 @@ const PASSING = new Set<ErrorCode>([
   'PEER_STALLED',
   'REMOTE_FAILED',
   'STREAM_TRUNCATED',
-  'TARGET_IN_USE',
 ]);
 const MAX_BACK_OFF_SECONDS = 30;
 
@@ -123,7 +122,7 @@ export async function converseUntilDone<T>(
       connected = true;
       return await throughChannel(channel, options, () => talk(channel));
     } catch (error) {
-      if (!connected || retry >= retries || signal?.aborted || !mayPass(error)) throw error;
+      if (!connected || retry >= retries || signal?.aborted || !mayPass(error, retry)) throw error;
       const seconds = Math.min(2 ** retry, MAX_BACK_OFF_SECONDS);
       onWarning?.(`${error.message}; trying again in ${seconds} s (${retry + 1} of ${retries})`);
       await delay(seconds * 1000, undefined, { ...(signal && { signal }) }).catch(() => {
@@ -133,9 +132,10 @@ export async function converseUntilDone<T>(
   }
 }
 
-/** Whether a new connection may do better. Where one broke, the old receiver may still be there. */
-function mayPass(error: unknown): error is LvmsyncError {
-  return error instanceof LvmsyncError && PASSING.has(error.code);
+/** Whether a new connection may do better. Where one broke, its receiver may still have the target. */
+function mayPass(error: unknown, brokenConnections: number): error is LvmsyncError {
+  if (!(error instanceof LvmsyncError)) return false;
+  return PASSING.has(error.code) || (error.code === 'TARGET_IN_USE' && brokenConnections > 0);
 }
 
 /** A receiver that has begun to answer; undefined when it does not know the protocol. */
