@@ -15,6 +15,7 @@
       'native/operation.cc',
       'native/pages.cc',
       'native/plan.cc',
+      'native/sha256.cc',
       'native/thin.cc',
       'native/thread.cc',
       'native/thread_backend.cc',

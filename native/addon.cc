@@ -15,6 +15,7 @@
 #include "input_task.h"
 #include "pages.h"
 #include "plan.h"
+#include "sha256.h"
 
 namespace lvmsync {
 
@@ -269,6 +270,19 @@ Napi::Value StartFindEqualBlocks(const Napi::CallbackInfo& info) {
       at_once);
 }
 
+// hashPieces(buffer, offsets, lengths, positions, count, done): Uint8Array | undefined
+Napi::Value StartHashPieces(const Napi::CallbackInfo& info) {
+  std::vector<Piece> pieces;
+  if (const char* wrong = ReadPieces(info, 0, &pieces)) return ThrowTypeError(info.Env(), wrong);
+  if (!info[5].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  Content content = ContentOf(info);
+  const bool at_once = IsForThisThread(content);
+  return StartContentTask(info,
+                          std::make_unique<HashTask>(info[5].As<Napi::Function>(), FindSha256(),
+                                                     std::move(content), std::move(pieces)),
+                          at_once);
+}
+
 // crc32cByTables(bytes, seed): number. For tests: what a processor without the instruction does.
 Napi::Value Crc32cByTablesNow(const Napi::CallbackInfo& info) {
   if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
@@ -295,6 +309,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32cByTables", Napi::Function::New<Crc32cByTablesNow>(env, "crc32cByTables"));
   exports.Set("findZeroBlocks", Napi::Function::New<StartFindZeroBlocks>(env, "findZeroBlocks"));
   exports.Set("findEqualBlocks", Napi::Function::New<StartFindEqualBlocks>(env, "findEqualBlocks"));
+  if (FindSha256() != nullptr) {
+    exports.Set("hashPieces", Napi::Function::New<StartHashPieces>(env, "hashPieces"));
+  }
   return exports;
 }
 

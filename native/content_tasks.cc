@@ -11,7 +11,7 @@ namespace lvmsync {
 
 namespace {
 
-Napi::Value Flags(Napi::Env env, const std::vector<uint8_t>& found) {
+Napi::Value Bytes(Napi::Env env, const std::vector<uint8_t>& found) {
   auto result = Napi::Uint8Array::New(env, found.size());
   if (result.IsEmpty()) return env.Undefined();  // a worker that is being terminated
   if (!found.empty()) std::memcpy(result.Data(), found.data(), found.size());
@@ -32,7 +32,7 @@ ZeroBlocksTask::ZeroBlocksTask(const Napi::Function& done, Content content, size
 
 void ZeroBlocksTask::Run() { found_ = FindZeroBlocks(content_.data, content_.bytes, block_bytes_); }
 
-Napi::Value ZeroBlocksTask::Result(Napi::Env env) { return Flags(env, found_); }
+Napi::Value ZeroBlocksTask::Result(Napi::Env env) { return Bytes(env, found_); }
 
 EqualBlocksTask::EqualBlocksTask(const Napi::Function& done, Content one, Content other,
                                  size_t block_bytes)
@@ -46,6 +46,22 @@ void EqualBlocksTask::Run() {
   }
 }
 
-Napi::Value EqualBlocksTask::Result(Napi::Env env) { return Flags(env, found_); }
+Napi::Value EqualBlocksTask::Result(Napi::Env env) { return Bytes(env, found_); }
+
+HashTask::HashTask(const Napi::Function& done, Sha256 sha256, Content content,
+                   std::vector<Piece> pieces)
+    : Task(done), sha256_(sha256), content_(std::move(content)), pieces_(std::move(pieces)) {}
+
+void HashTask::Run() {
+  hashes_.clear();
+  hashes_.reserve(pieces_.size() * kHashBytes);
+  for (const Piece& piece : pieces_) {
+    uint8_t digest[kSha256Bytes];
+    sha256_(piece.memory, piece.length, digest);
+    hashes_.insert(hashes_.end(), digest, digest + kHashBytes);
+  }
+}
+
+Napi::Value HashTask::Result(Napi::Env env) { return Bytes(env, hashes_); }
 
 }  // namespace lvmsync

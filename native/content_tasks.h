@@ -6,6 +6,8 @@
 
 #include "environment.h"
 #include "pages.h"
+#include "plan.h"
+#include "sha256.h"
 
 namespace lvmsync {
 
@@ -58,6 +60,23 @@ class EqualBlocksTask : public Task {
   Content other_;
   size_t block_bytes_;
   std::vector<uint8_t> found_;
+};
+
+constexpr size_t kHashBytes = 16;
+
+// Answers a Uint8Array: for each piece of the content the first 16 bytes of its SHA-256.
+class HashTask : public Task {
+ public:
+  HashTask(const Napi::Function& done, Sha256 sha256, Content content, std::vector<Piece> pieces);
+  void Run() override;
+  void Fail(int) override { Run(); }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  Sha256 sha256_;
+  Content content_;
+  std::vector<Piece> pieces_;
+  std::vector<uint8_t> hashes_;
 };
 
 }  // namespace lvmsync

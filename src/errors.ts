@@ -33,6 +33,8 @@ export const ERROR_EXIT_CODES = {
   SNAPSHOT_UNSUPPORTED: EXIT.refused,
   DATA_SOURCE_UNSUITABLE: EXIT.refused,
   SNAPSHOT_IN_USE: EXIT.refused,
+  ORIGIN_UNSUITABLE: EXIT.refused,
+  ORIGIN_IN_USE: EXIT.refused,
   SNAPSHOT_INVALID: EXIT.integrity,
   SNAPSHOT_CHANGED: EXIT.integrity,
 
@@ -58,6 +60,7 @@ export const ERROR_EXIT_CODES = {
   STREAM_TRUNCATED: EXIT.integrity,
   STREAM_DAMAGED: EXIT.integrity,
   RECEIPT_WRONG: EXIT.integrity,
+  TARGET_DIFFERS: EXIT.integrity,
   BASE_MISMATCH: EXIT.refused,
 
   // The way there
@@ -69,6 +72,12 @@ export const ERROR_EXIT_CODES = {
   PEER_STALLED: EXIT.transport,
   REMOTE_NOT_STARTED: EXIT.remote,
   REMOTE_FAILED: EXIT.remote,
+
+  // A migration, which goes on where it is when it is run again
+  MIGRATION_UNDER_WAY: EXIT.refused,
+  MIGRATION_STALLED: EXIT.refused,
+  COMMAND_FAILED: EXIT.refused,
+  STATE_UNUSABLE: EXIT.refused,
 
   INTERRUPTED: EXIT.interrupted,
 } as const satisfies Record<string, ExitCode>;

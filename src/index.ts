@@ -16,11 +16,14 @@ export { BUFFER_MEMORY, type IoLimits, type LimitRange, QUEUE_DEPTH } from './bl
 export type { Lock } from './block/lock.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
+export type { SampleSize } from './extents/sample.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
-export { type ApplyOptions, applyStream, refuseSender } from './receive/apply.js';
+export { type ApplyOptions, applyStream } from './receive/apply.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
+export { refuseSender } from './receive/tell-sender.js';
+export { type VerifyTargetOptions, verifyTarget } from './receive/verify.js';
 export type { BaseCheck } from './send/base-check.js';
 export {
   type ChangeSource,
@@ -30,6 +33,7 @@ export {
   type StoreOptions,
 } from './send/change-source.js';
 export { lockSnapshot } from './send/lock-snapshot.js';
+export { openNamedSource } from './send/named-source.js';
 export type { LinkWishes } from './send/open-links.js';
 export { type SendOptions, type SendReport, send } from './send/send.js';
 export type { SkipUnchanged } from './send/skip-unchanged.js';
@@ -40,6 +44,17 @@ export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
 export { localChannel } from './transport/local.js';
 export { type RshOptions, rshTransport } from './transport/rsh.js';
+export { runHere, runThere } from './transport/shell-command.js';
+export { openTerminal, type Terminal } from './transport/ssh2/terminal.js';
 export { type SshOptions, sshTransport } from './transport/ssh2/transport.js';
 export { standardOutput } from './transport/standard-output.js';
 export { type DeliverOptions, deliver, type Protocol } from './workflow/deliver.js';
+export {
+  type AbortOptions,
+  abortMigration,
+  type MigrateReport,
+  migrate,
+} from './workflow/migrate.js';
+export type { MigrateOptions, MigrationPeer, OnStall, VerifyChoice } from './workflow/migration.js';
+export type { SnapshotSize } from './workflow/store-size.js';
+export { type VerifyOptions, type VerifyReport, verify } from './workflow/verify.js';

@@ -26,6 +26,11 @@ export interface Engine {
    */
   findEqualBlocks(one: Buffer, other: Buffer, blockBytes: number): Promise<Uint8Array>;
   /**
+   * The content hash of every piece of a batch that has been read, one behind the other: see
+   * `contentHash`. The batch must not be touched until the promise settles.
+   */
+  hashPieces(batch: Batch): Promise<Buffer>;
+  /**
    * The bytes of a pipe or socket, a large part of a buffer at a time, past Node's streams. What
    * was read from it in another way before is lost. Where it is missing, a stream has to do.
    */

@@ -8,6 +8,7 @@ import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { findEqualBlocks } from './equal-blocks.js';
 import { errnoOf } from './errno.js';
 import { createGate } from './gate.js';
+import { hashPieces } from './hash-pieces.js';
 import { openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
 import { createJsFile } from './js-file.js';
@@ -76,6 +77,7 @@ export function createJsEngine(limits: IoLimits = completeLimits({})): Engine {
     crc32c: async (bytes, seed) => crc32c(bytes, seed),
     findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
     findEqualBlocks: async (one, other, blockBytes) => findEqualBlocks(one, other, blockBytes),
+    hashPieces: async (batch) => hashPieces(batch),
     open: openBlockFile,
   };
   return engine;

@@ -13,8 +13,8 @@ import { LvmsyncError } from '../errors.js';
 /** `sun_path` of a unix socket address: filled whole, since Node versions pad it differently. */
 const NAME_BYTES = 108;
 
-/** What one process has for itself: a target, a snapshot, the metadata snapshot of a thin pool. */
-export type LockKind = 'target' | 'snapshot' | 'pool';
+/** What one process has for itself; `pool` stands for the metadata snapshot of a thin pool. */
+export type LockKind = 'target' | 'snapshot' | 'pool' | 'migration';
 
 export interface Lock {
   release(): Promise<void>;
@@ -42,6 +42,12 @@ export async function acquireLock(kind: LockKind, identity: string, path: string
   };
 }
 
+const DOING = {
+  snapshot: 'sending',
+  pool: 'reading the metadata of',
+  migration: 'migrating',
+};
+
 function heldError(kind: LockKind, path: string): LvmsyncError {
   if (kind === 'target') {
     return new LvmsyncError('TARGET_IN_USE', `another lvmsync is writing to ${path}`, {
@@ -49,7 +55,7 @@ function heldError(kind: LockKind, path: string): LvmsyncError {
       hint: 'wait until it has ended, or end it (pgrep -a lvmsync shows it), and run this again',
     });
   }
-  const doing = kind === 'snapshot' ? 'sending' : 'reading the metadata of';
+  const doing = DOING[kind];
   return new LvmsyncError('SNAPSHOT_IN_USE', `another lvmsync is ${doing} ${path}`, {
     path,
     hint: 'wait until it has ended, or end it (pgrep -a lvmsync shows it), and run this again',

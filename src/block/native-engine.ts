@@ -7,6 +7,7 @@ import { createBlockFile, type RawFile } from './block-file.js';
 import type { ClearingWay, KernelClearing } from './clearing.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { describeErrno, errnoName } from './errno.js';
+import { hashPieces } from './hash-pieces.js';
 import { type IoFailure, openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
 
@@ -38,7 +39,7 @@ interface Addon {
   close(handle: number, done: (errno: number) => void): void;
   enlargePipe(fd: number): void;
   readInput(fd: number, buffer: Buffer, done: (bytesOrNegativeErrno: number) => void): void;
-  /** These three answer at once, and then do not call `done`, where another thread is no help. */
+  /** These answer at once, and then do not call `done`, where another thread is no help. */
   crc32c(bytes: Buffer, seed: number, done: (crc: number) => void): number | undefined;
   findZeroBlocks(
     bytes: Buffer,
@@ -50,6 +51,15 @@ interface Addon {
     other: Buffer,
     blockBytes: number,
     done: (found: Uint8Array) => void,
+  ): Uint8Array | undefined;
+  /** Missing where Node has no SHA-256 of OpenSSL's. */
+  hashPieces?(
+    buffer: Buffer,
+    offsets: Float64Array,
+    lengths: Uint32Array,
+    positions: Uint32Array,
+    count: number,
+    done: (hashes: Uint8Array) => void,
   ): Uint8Array | undefined;
 }
 
@@ -113,6 +123,7 @@ export function createNativeEngine(
       answer((done) => addon.findZeroBlocks(bytes, blockBytes, done)),
     findEqualBlocks: (one, other, blockBytes) =>
       answer((done) => addon.findEqualBlocks(one, other, blockBytes, done)),
+    hashPieces: (batch) => hashNative(addon, batch),
     open: (path, options) => openNative(engine, addon, path, options, uring),
     readInput(fd, description) {
       addon.enlargePipe(fd);
@@ -135,6 +146,15 @@ async function readInput(
     errno,
     hint: 'what was to write to it has failed: see its own message',
   });
+}
+
+async function hashNative(addon: Addon, batch: Batch): Promise<Buffer> {
+  if (addon.hashPieces === undefined || batch.count === 0) return hashPieces(batch);
+  const { buffer, offsets, lengths, positions, count } = batch;
+  const hashes = await answer<Uint8Array>((done) =>
+    addon.hashPieces?.(buffer, offsets, lengths, positions, count, done),
+  );
+  return Buffer.from(hashes.buffer, hashes.byteOffset, hashes.length);
 }
 
 function answer<T>(start: (done: (value: T) => void) => T | undefined): Promise<T> {

@@ -32,6 +32,8 @@ export interface TargetNeeds {
   needBytes?: number | undefined;
   /** What is read in the same run on the same machine: snapshot, origin, store, data source. */
   sourcePaths?: readonly string[] | undefined;
+  /** It is not going to be written: what speaks against writing alone is left out. */
+  onlyRead?: boolean | undefined;
 }
 
 /** What is common to the checks below. */
@@ -60,17 +62,35 @@ export async function inspectTarget(path: string, needs: TargetNeeds = {}): Prom
   const subject = stats.isBlockDevice()
     ? await lookAtDevice(path, stats)
     : await lookAtFile(path, stats);
-  const findings = [
-    ...(await findSources(subject, needs.sourcePaths ?? [])),
+  const { kind, sizeBytes } = subject;
+  return { path, kind, sizeBytes, findings: await findAll(subject, needs) };
+}
+
+async function findAll(subject: Subject, needs: TargetNeeds): Promise<TargetFinding[]> {
+  const { sourcePaths = [], needBytes = 0, onlyRead = false } = needs;
+  const tooSmall = findTooSmall(subject, needBytes);
+  if (onlyRead) {
+    // A target that shares bytes with the source can still be compared with it, but not with itself.
+    const itself = { ...subject, related: subject.related.filter(isItself) };
+    return [
+      ...(await findSources(itself, sourcePaths)),
+      ...tooSmall,
+      ...(await findMounts(subject, true)),
+    ];
+  }
+  return [
+    ...(await findSources(subject, sourcePaths)),
     ...(await findReadOnly(subject)),
     ...(await findSwap(subject)),
-    ...findTooSmall(subject, needs.needBytes ?? 0),
-    ...(await findMounts(subject)),
+    ...tooSmall,
+    ...(await findMounts(subject, false)),
     ...findInternal(subject),
     ...findHolders(subject),
   ];
-  const { kind, sizeBytes } = subject;
-  return { path, kind, sizeBytes, findings };
+}
+
+function isItself({ relation }: RelatedDevice): boolean {
+  return relation === 'self';
 }
 
 /**
@@ -233,13 +253,14 @@ async function findSwap(subject: Subject): Promise<TargetFinding[]> {
   return [];
 }
 
-async function findMounts(subject: Subject): Promise<TargetFinding[]> {
+async function findMounts(subject: Subject, writableOnly: boolean): Promise<TargetFinding[]> {
   const { path } = subject;
   if (subject.related.length === 0) {
     return [];
   }
   const found: string[] = [];
   for (const mount of await readMounts()) {
+    if (writableOnly && mount.readOnly) continue;
     const id = await mountedDevice(mount);
     const device = subject.related.find((candidate) => candidate.id === id);
     if (device !== undefined) {

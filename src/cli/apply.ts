@@ -8,6 +8,7 @@ import {
   openFileSource,
   standardOutput,
   streamSource,
+  verifyTarget,
 } from '../index.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
@@ -25,6 +26,7 @@ export async function runApply(job: Job): Promise<void> {
   const engine = openEngine(job);
   const file = options.server ? '-' : (options.apply ?? '-');
   const input = await openInput(file, engine, job.signal);
+  if (options.verify) return answerChecks(job, targetPath, engine, input);
   try {
     const report = await applyStream({
       input,
@@ -49,6 +51,29 @@ export async function runApply(job: Job): Promise<void> {
   } finally {
     await input.close?.();
   }
+}
+
+/** `--verify`: started by `lvmsync verify` at the other end. */
+async function answerChecks(
+  { options, reporter }: Job,
+  targetPath: string,
+  engine: Engine,
+  input: ByteSource,
+): Promise<void> {
+  if (options.protocol !== 4) throw usageError('--verify is for a receiver that speaks PROTO[4]');
+  await verifyTarget({
+    input,
+    answers: standardOutput(),
+    targetPath,
+    engine,
+    forRepair: options.repair,
+    force: options.force,
+    stateDirectory: options.stateDir,
+    version: packageVersion(),
+    timeoutMs: options.timeout * 1000,
+    onWarning: reporter.warn,
+    onRefusalSent: reporter.hushFailure,
+  });
 }
 
 /** Who comes in through sshd, and where: sshd(8) and sudo(8) say so in the environment. */

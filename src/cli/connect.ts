@@ -9,23 +9,45 @@ import {
   localChannel,
   type Protocol,
   rshTransport,
+  runHere,
+  runThere,
   sshHostArgument,
   sshTransport,
   type Transport,
+  verifyTarget,
 } from '../index.js';
 import type { Job } from './job.js';
+import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 export interface Connection {
   /** Starts a receiver, over a new connection; the one before is closed. */
   open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel>;
+  /**
+   * Starts a receiver that answers what its target holds, and writes nothing.
+   *
+   * @param forRepair it refuses a target that one that writes would refuse
+   */
+  openVerifier(onStderr: (chunk: Buffer) => void, forRepair?: boolean): Promise<Channel>;
   close(): Promise<void>;
 }
 
 export interface ConnectOptions {
   engine: Engine;
   /** What will be sent: its devices are no targets, and its size must fit. */
-  source: ChangeSource;
+  source: Pick<ChangeSource, 'volumeBytes' | 'paths'>;
+}
+
+/** Runs a shell command line of the user's on the target's machine; it prints to standard error. */
+export async function runOnTarget(job: Job, place: Destination, line: string): Promise<void> {
+  const { relay } = job.reporter;
+  if (place.kind === 'local') return runHere(line, relay);
+  const transport = openTransport(job, place.user, place.host);
+  try {
+    await runThere(transport, line, relay);
+  } finally {
+    await transport.close();
+  }
 }
 
 export function connectTo(
@@ -34,13 +56,26 @@ export function connectTo(
   { engine, source }: ConnectOptions,
 ): Connection {
   let transport: Transport | undefined;
+
+  async function reconnect(user: string | undefined, host: string): Promise<Transport> {
+    await transport?.close();
+    transport = openTransport(job, user, host);
+    return transport;
+  }
+
   return {
     async open(protocol, onStderr) {
       if (place.kind === 'local')
         return openLocalChannel(job, source, engine, place.path, protocol);
-      await transport?.close();
-      transport = openTransport(job, place.user, place.host);
-      return openRemoteChannel(job, transport, place.path, protocol, onStderr);
+      const there = await reconnect(place.user, place.host);
+      return openRemoteChannel(job, there, place.path, protocol, onStderr);
+    },
+    async openVerifier(onStderr, forRepair = job.options.repair) {
+      if (place.kind === 'local') {
+        return openLocalVerifier(job, source, engine, place.path, forRepair);
+      }
+      const there = await reconnect(place.user, place.host);
+      return there.open(verifierArgv(job, place.path, forRepair), onStderr);
     },
     async close() {
       await transport?.close();
@@ -66,7 +101,7 @@ function openTransport({ options, reporter }: Job, user: string | undefined, hos
 
 async function openLocalChannel(
   { options, reporter }: Job,
-  source: ChangeSource,
+  source: ConnectOptions['source'],
   engine: Engine,
   targetPath: string,
   protocol: Protocol,
@@ -87,6 +122,48 @@ async function openLocalChannel(
       onWarning: reporter.warn,
     });
   });
+}
+
+async function openLocalVerifier(
+  { options, reporter }: Job,
+  { volumeBytes, paths }: ConnectOptions['source'],
+  engine: Engine,
+  targetPath: string,
+  forRepair: boolean | undefined,
+): Promise<Channel> {
+  return localChannel((input, answers) =>
+    verifyTarget({
+      input,
+      answers,
+      targetPath,
+      engine,
+      version: packageVersion(),
+      forRepair,
+      force: options.force,
+      stateDirectory: options.stateDir,
+      needBytes: volumeBytes,
+      sourcePaths: paths,
+      onWarning: reporter.warn,
+    }),
+  );
+}
+
+function verifierArgv({ options }: Job, path: string, forRepair: boolean | undefined): string[] {
+  const argv = ['lvmsync', '--apply', '-', '--verify'];
+  if (forRepair) argv.push('--repair');
+  if (options.verbose) argv.push('-v');
+  if (options.debug) argv.push('-d');
+  if (options.force) argv.push('--force');
+  argv.push(...proto4Words(options), path);
+  return argv;
+}
+
+/** What only a receiver of ours understands. */
+function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[] {
+  const words = ['--protocol', '4', '--timeout', String(timeout)];
+  if (queueDepth !== undefined) words.push('--queue-depth', String(queueDepth));
+  if (bufferMemory !== undefined) words.push('--buffer-memory', String(bufferMemory));
+  return words;
 }
 
 /** The command line that an original receiver takes too; ours alone is given what is more. */
@@ -111,15 +188,11 @@ function openRemoteChannel(
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
   if (protocol === 4) {
-    argv.push('--protocol', '4', '--timeout', String(options.timeout));
+    argv.push(...proto4Words(options));
     if (options.snapbackFormat !== undefined) {
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
     if (options.transactional) argv.push('--transactional');
-    if (options.queueDepth !== undefined) argv.push('--queue-depth', String(options.queueDepth));
-    if (options.bufferMemory !== undefined) {
-      argv.push('--buffer-memory', String(options.bufferMemory));
-    }
   }
   argv.push(path);
   return transport.open(argv, onStderr);

@@ -2,11 +2,13 @@ import { CommanderError } from 'commander';
 import { EXIT, LvmsyncError } from '../index.js';
 import { runApply } from './apply.js';
 import { collectInOneGo } from './heap.js';
+import { runMigrate } from './migrate.js';
 import { type Chosen, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { runRollback } from './rollback.js';
 import { runServe } from './serve.js';
 import { runSync } from './sync.js';
+import { runVerify } from './verify.js';
 
 /**
  * Runs one command line.
@@ -33,9 +35,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const [source, destination] = chosen.words;
     const isReceiver = options.apply !== undefined || options.server;
-    const run = command === 'rollback' ? runRollback : isReceiver ? runApply : runSync;
-    await run({ source, destination, options, reporter, signal: interruption.signal });
-    return EXIT.success;
+    const runClassic = isReceiver ? runApply : runSync;
+    const commands = { rollback: runRollback, migrate: runMigrate, verify: runVerify };
+    const run = { ...commands, classic: runClassic }[command];
+    const job = { source, destination, options, reporter, signal: interruption.signal };
+    return (await run(job)) ?? EXIT.success;
   } catch (error) {
     reporter.failure(error);
     return error instanceof LvmsyncError ? error.exitCode : EXIT.internal;

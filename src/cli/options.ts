@@ -1,4 +1,4 @@
-import type { EngineChoice } from '../index.js';
+import type { EngineChoice, OnStall, SampleSize, SnapshotSize, VerifyChoice } from '../index.js';
 
 /** What the command line says, names as commander makes them of the long options. */
 export interface CliOptions {
@@ -31,5 +31,28 @@ export interface CliOptions {
   compress?: true;
   skipUnchanged?: boolean;
   verifyBase: 'sample' | 'full' | false;
+  /** Of a receiver: only say what the target holds. */
+  verify?: true;
+  repair?: true;
+  sample?: SampleSize;
+  /** A snapshot: what it lists is all that is compared. */
+  changed?: string;
+  migration?: MigrateCliOptions;
   force?: true;
+}
+
+/** What `lvmsync migrate` is told beyond that. */
+export interface MigrateCliOptions {
+  abort?: true;
+  dryRun?: true;
+  snapshotSize: SnapshotSize;
+  /** Percent. */
+  extendAt: number;
+  /** In seconds. */
+  maxDowntime: number;
+  rounds?: number;
+  onStall?: OnStall;
+  beforeCutover?: string;
+  afterCutover?: string;
+  verify: VerifyChoice;
 }

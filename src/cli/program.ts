@@ -1,13 +1,34 @@
-import { writeSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { BUFFER_MEMORY, QUEUE_DEPTH } from '../index.js';
-import { parseBufferMemory, parseQueueDepth, rangeOf } from './engine.js';
-import type { CliOptions } from './options.js';
+import { migrateCommand } from './migrate-command.js';
+import type { CliOptions, MigrateCliOptions } from './options.js';
+import {
+  bufferMemory,
+  channels,
+  compress,
+  dataChannel,
+  debug,
+  engine,
+  force,
+  noSkipUnchanged,
+  OUTPUT,
+  queueDepth,
+  quiet,
+  remoteCommand,
+  retries,
+  rsh,
+  skipUnchanged,
+  sshConfig,
+  stateDir,
+  streams,
+  timeout,
+  verbose,
+} from './shared-options.js';
+import { verifyCommand } from './verify-command.js';
 import { packageVersion } from './version.js';
 
 /** Which command a command line is for. */
 export interface Chosen {
-  command: 'classic' | 'rollback';
+  command: 'classic' | 'rollback' | 'migrate' | 'verify';
   words: (string | undefined)[];
   options: CliOptions;
 }
@@ -30,6 +51,21 @@ export function parseCommandLine(argv: readonly string[]): Chosen {
     chosen = { command: 'rollback', words: [snapback, target], options };
   });
   program.addCommand(rollback);
+  const migrate = migrateCommand().exitOverride();
+  migrate.action((origin: string, target: string | undefined) => {
+    const migration = migrate.opts<MigrateCliOptions>();
+    // Its --verify is not a receiver's.
+    const { verify: _, ...shared } = migrate.opts<Partial<CliOptions>>();
+    const options = { ...program.opts<CliOptions>(), ...shared, migration };
+    chosen = { command: 'migrate', words: [origin, target], options };
+  });
+  program.addCommand(migrate);
+  const verify = verifyCommand().exitOverride();
+  verify.action((source: string, target: string) => {
+    const options = { ...program.opts<CliOptions>(), ...verify.opts<Partial<CliOptions>>() };
+    chosen = { command: 'verify', words: [source, target], options };
+  });
+  program.addCommand(verify);
   program.parse(argv, { from: 'user' });
   if (chosen === undefined) throw new InvalidArgumentError('no command');
   return chosen;
@@ -50,37 +86,6 @@ function rollbackCommand(): Command {
     .addOption(force())
     .configureOutput(OUTPUT);
 }
-
-const OUTPUT = {
-  writeOut(text: string) {
-    try {
-      writeSync(1, text);
-    } catch {
-      // Whoever reads it has read enough.
-    }
-  },
-  outputError: (text: string, write: (text: string) => void) =>
-    write(text.replace(/^error: /, 'FATAL ERROR: ')),
-};
-
-const verbose = () => new Option('-v, --verbose', 'say what is done');
-const debug = () => new Option('-d, --debug', 'say it in detail');
-const quiet = () => new Option('-q, --quiet', 'print errors only').conflicts(['verbose', 'debug']);
-const engine = () =>
-  new Option('--engine <engine>', 'what does the block I/O').choices(['auto', 'native', 'js']);
-const queueDepth = () =>
-  new Option(
-    '--queue-depth <requests>',
-    `requests to devices at a time, at each end: ${rangeOf(QUEUE_DEPTH)} (default: ${QUEUE_DEPTH.default})`,
-  ).argParser(parseQueueDepth);
-const bufferMemory = () =>
-  new Option(
-    '--buffer-memory <size>',
-    `for the data on its way, at each end: ${rangeOf(BUFFER_MEMORY, 'M')} (default: ${BUFFER_MEMORY.default / 2 ** 20}M)`,
-  ).argParser(parseBufferMemory);
-const stateDir = () =>
-  new Option('--state-dir <directory>', 'where what must outlive a run is kept on this machine');
-const force = () => new Option('--force', 'override the refusals that can be overridden');
 
 function classicProgram(): Command {
   return new Command('lvmsync')
@@ -112,6 +117,8 @@ function classicProgram(): Command {
       new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
     )
     .addOption(new Option('--server').hideHelp().conflicts(['apply', 'stdout']))
+    .addOption(new Option('--verify').hideHelp().conflicts(['stdout', 'snapback', 'transactional']))
+    .addOption(new Option('--repair').hideHelp())
     .addOption(
       new Option('-s, --stdout', 'write the stream to standard output').conflicts([
         'apply',
@@ -130,11 +137,9 @@ function classicProgram(): Command {
         'read the list of changes from this exception store; needs --data-source',
       ),
     )
-    .addOption(new Option('-e, --rsh <command>', 'reach the host with this command, as rsync does'))
-    .addOption(new Option('--remote-command <command>', 'how to run lvmsync on the host'))
-    .addOption(
-      new Option('--ssh-config <file>', 'read this instead of the usual ssh configuration'),
-    )
+    .addOption(rsh())
+    .addOption(remoteCommand())
+    .addOption(sshConfig())
     .addOption(engine().default('auto'))
     .addOption(queueDepth())
     .addOption(bufferMemory())
@@ -144,39 +149,14 @@ function classicProgram(): Command {
         .argParser(parseProtocol)
         .default('auto'),
     )
-    .addOption(
-      new Option('--timeout <seconds>', 'give up when the other end is silent so long; 0: never')
-        .argParser(parseSeconds)
-        .default(60),
-    )
-    .addOption(
-      new Option('--retries <times>', 'connect again so often when a connection breaks')
-        .argParser(parseTimes)
-        .default(5),
-    )
-    .addOption(
-      new Option('--channels <number>', 'channels for the data on each SSH connection, or auto')
-        .argParser(parseLinks)
-        .default('auto'),
-    )
-    .addOption(
-      new Option('--streams <number>', 'SSH connections for the data, or auto')
-        .argParser(parseLinks)
-        .default('auto'),
-    )
-    .addOption(
-      new Option('--data-channel <kind>', 'tls: the data over TLS 1.3, keyed through SSH')
-        .choices(['ssh', 'tls'])
-        .default('ssh'),
-    )
-    .addOption(new Option('--compress', 'compress the data where both ends can (zstd)'))
-    .addOption(
-      new Option(
-        '--skip-unchanged',
-        'compare changed chunks with what they held, and send only the blocks that differ (default: large chunks, where it is faster)',
-      ),
-    )
-    .addOption(new Option('--no-skip-unchanged', 'send changed chunks whole'))
+    .addOption(timeout())
+    .addOption(retries())
+    .addOption(channels())
+    .addOption(streams())
+    .addOption(dataChannel())
+    .addOption(compress())
+    .addOption(skipUnchanged())
+    .addOption(noSkipUnchanged())
     .addOption(
       new Option(
         '--verify-base <how>',
@@ -211,21 +191,4 @@ function parseProtocol(text: string): 3 | 4 | 'auto' {
 function parseFormat(text: string): 3 | 4 {
   if (text === '3' || text === '4') return text === '3' ? 3 : 4;
   throw new InvalidArgumentError('Allowed choices are 3, 4.');
-}
-
-function parseLinks(text: string): number | 'auto' {
-  if (text === 'auto') return text;
-  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= 16) return Number(text);
-  throw new InvalidArgumentError('It is a number from 1 to 16, or auto.');
-}
-
-function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (/^\d+(\.\d+)?$/.test(text) && seconds <= 86_400) return seconds;
-  throw new InvalidArgumentError('It is a number of seconds, a day at the most.');
-}
-
-function parseTimes(text: string): number {
-  if (/^\d{1,4}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It is a whole number, 9999 at the most.');
 }

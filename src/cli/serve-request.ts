@@ -14,6 +14,9 @@ export interface ServeRequest {
   snapbackName?: string;
   snapbackFormat?: 3 | 4;
   transactional?: true;
+  /** Only say what the target holds. */
+  verify?: true;
+  repair?: true;
   queueDepth?: number;
   /** In bytes. */
   bufferMemory?: number;
@@ -72,6 +75,12 @@ export function parseServeRequest(command: string, policy: ServePolicy): ServeRe
         break;
       case '--transactional':
         options.transactional = true;
+        break;
+      case '--verify':
+        options.verify = true;
+        break;
+      case '--repair':
+        options.repair = true;
         break;
       case '--queue-depth':
         options.queueDepth = parseLimit(option, parseQueueDepth, words.shift());

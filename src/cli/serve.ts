@@ -9,6 +9,7 @@ import {
   refuseSender,
   standardOutput,
   streamSource,
+  verifyTarget,
 } from '../index.js';
 import { engineLimits } from './engine.js';
 import { usageError } from './job.js';
@@ -87,20 +88,24 @@ async function serve(
 ): Promise<void> {
   const { targetPath, snapbackName, timeout = DEFAULT_TIMEOUT_SECONDS, force } = request;
   const { engine } = loadEngine(choice, engineLimits(request));
-  const report = await applyStream({
+  const common = {
     input: engine.readInput?.(STDIN_FD, SENDER) ?? streamSource(process.stdin, SENDER),
     targetPath,
     engine,
     answers: standardOutput(),
     version: packageVersion(),
     timeoutMs: timeout * 1000,
+    force,
+    onWarning: reporter.warn,
+    onRefusalSent: reporter.hushFailure,
+  };
+  if (request.verify) return verifyTarget({ ...common, forRepair: request.repair });
+  const report = await applyStream({
+    ...common,
     ...(snapbackDir !== undefined &&
       snapbackName !== undefined && { snapbackPath: join(snapbackDir, snapbackName) }),
     snapbackFormat: request.snapbackFormat,
     transactional: request.transactional,
-    force,
-    onWarning: reporter.warn,
-    onRefusalSent: reporter.hushFailure,
   });
   reporter.note(
     `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,

@@ -1,7 +1,6 @@
 import { isatty } from 'node:tty';
 import {
   type ChangeSource,
-  type Destination,
   deliver,
   type Engine,
   type Lock,
@@ -10,15 +9,14 @@ import {
   openStoreSource,
   parseDestination,
   type SendReport,
-  type SkipUnchanged,
   send,
   standardOutput,
   writeTransfer,
 } from '../index.js';
 import { connectTo } from './connect.js';
+import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
-import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 const STDOUT_FD = 1;
@@ -130,39 +128,19 @@ async function toDestination(
   engine: Engine,
   destination: string,
 ): Promise<SendReport> {
-  const { options, reporter, signal } = job;
+  const { options } = job;
   const place = parseDestination(destination);
   const connection = connectTo(job, place, { engine, source });
   try {
     return await deliver({
+      ...deliveryOptions(job, place),
       source,
       engine,
       open: connection.open,
       protocol: options.protocol,
-      command: options.remoteCommand ?? 'lvmsync',
-      version: packageVersion(),
       base: options.verifyBase === false ? 'none' : options.verifyBase,
-      timeoutMs: options.timeout * 1000,
-      compress: options.compress,
-      skipUnchanged: skipUnchanged(options, place),
-      links: {
-        channels: options.channels,
-        streams: options.streams,
-        dataChannel: options.dataChannel,
-      },
-      retries: place.kind === 'local' ? 0 : options.retries,
-      signal,
-      onStderr: reporter.relay,
-      onNote: reporter.note,
-      onWarning: reporter.warn,
     });
   } finally {
     await connection.close();
   }
-}
-
-/** Between two disks of one machine there is no link that would be slower than the disks. */
-function skipUnchanged({ skipUnchanged: wanted }: CliOptions, place: Destination): SkipUnchanged {
-  if (wanted === undefined) return place.kind === 'local' ? 'never' : 'auto';
-  return wanted ? 'always' : 'never';
 }

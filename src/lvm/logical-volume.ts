@@ -11,6 +11,12 @@ export interface LogicalVolume {
   createdAt: number | undefined;
   /** `MAJOR:MINOR`, or undefined while it is not active. */
   device: string | undefined;
+  sizeBytes: number;
+  /** LVM's ten letters, as in lvs(8): the first tells what kind of volume it is. */
+  attributes: string;
+  tags: string[];
+  /** Of a snapshot, thick or thin, whose origin is there. */
+  originUuid: string | undefined;
   /** Undefined for anything but a thin volume. */
   thin: ThinVolumeFields | undefined;
 }
@@ -25,7 +31,7 @@ export interface ThinVolumeFields {
 
 const FIELDS = [
   ...['vg_name', 'vg_uuid', 'lv_name', 'lv_uuid', 'lv_time', 'lv_kernel_major', 'lv_kernel_minor'],
-  ...['thin_id', 'pool_lv_uuid', 'origin_uuid'],
+  ...['thin_id', 'pool_lv_uuid', 'origin_uuid', 'lv_size', 'lv_attr', 'lv_tags'],
 ];
 const LVS_ARGS = [
   ...['--all', '--reportformat', 'json', '--units', 'b', '--nosuffix'],
@@ -88,6 +94,11 @@ export function findSnapshotsOf(lvUuid: string): Promise<LogicalVolume[]> {
   return selectVolumes(`origin_uuid="${lvUuid}"`);
 }
 
+/** All volumes that carry a tag. @throws LvmsyncError TOOL_MISSING, TOOL_FAILED */
+export function findTaggedVolumes(tag: string): Promise<LogicalVolume[]> {
+  return selectVolumes(`lv_tags="${tag}"`);
+}
+
 async function selectVolumes(selection: string): Promise<LogicalVolume[]> {
   const output = await runTool('lvs', [...LVS_ARGS, '--select', selection]);
   // Another volume group in trouble is reason enough for lvs to fail.
@@ -116,6 +127,9 @@ function parseVolume(row: unknown): LogicalVolume {
   };
   const isActive = /^\d+$/.test(field('lv_kernel_major')) && /^\d+$/.test(field('lv_kernel_minor'));
   const time = field('lv_time');
+  const sizeBytes = Number(field('lv_size'));
+  if (!Number.isSafeInteger(sizeBytes)) throw unreadable('a volume without a size');
+  const originUuid = field('origin_uuid') || undefined;
   return {
     vgName: field('vg_name'),
     vgUuid: field('vg_uuid'),
@@ -123,17 +137,23 @@ function parseVolume(row: unknown): LogicalVolume {
     lvUuid: field('lv_uuid'),
     createdAt: /^\d+$/.test(time) ? Number(time) : undefined,
     device: isActive ? `${field('lv_kernel_major')}:${field('lv_kernel_minor')}` : undefined,
-    thin: parseThinFields(field('thin_id'), field('pool_lv_uuid'), field('origin_uuid')),
+    sizeBytes,
+    attributes: field('lv_attr'),
+    tags: field('lv_tags')
+      .split(',')
+      .filter((tag) => tag !== ''),
+    originUuid,
+    thin: parseThinFields(field('thin_id'), field('pool_lv_uuid'), originUuid),
   };
 }
 
 function parseThinFields(
   id: string,
   poolUuid: string,
-  originUuid: string,
+  originUuid: string | undefined,
 ): ThinVolumeFields | undefined {
   if (!/^\d+$/.test(id)) return undefined;
-  return { id: Number(id), poolUuid, originUuid: originUuid === '' ? undefined : originUuid };
+  return { id: Number(id), poolUuid, originUuid };
 }
 
 function parseJson(text: string): unknown {

@@ -1,8 +1,18 @@
 import { spawn } from 'node:child_process';
 import { LvmsyncError } from '../errors.js';
 
-/** The programs that tell about volumes, and the Debian packages they come in. */
-const PACKAGES = { lvs: 'lvm2', dmsetup: 'dmsetup', thin_delta: 'thin-provisioning-tools' };
+/** The programs that tell about volumes or change them, and the Debian packages they come in. */
+const PACKAGES = {
+  lvs: 'lvm2',
+  vgs: 'lvm2',
+  lvcreate: 'lvm2',
+  lvremove: 'lvm2',
+  lvextend: 'lvm2',
+  lvchange: 'lvm2',
+  dmsetup: 'dmsetup',
+  thin_delta: 'thin-provisioning-tools',
+  fsfreeze: 'util-linux',
+};
 
 export type Tool = keyof typeof PACKAGES;
 

@@ -1,15 +1,12 @@
 import { resolve } from 'node:path';
-import type { Writable } from 'node:stream';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { nullTarget } from '../block/null-target.js';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
-import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
-import { isRefusalOfPeer } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
-import { keepAlive, withTimeout } from '../transport/pulse.js';
-import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
+import { withTimeout } from '../transport/pulse.js';
+import type { StreamWriter } from '../transport/stream-writer.js';
 import type { LinkPolicy } from './links.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
 import { applySpool } from './pending-spool.js';
@@ -18,17 +15,14 @@ import { readHandshake } from './read-handshake.js';
 import { type ReceiveReport, receive } from './receive.js';
 import { createSnapback, type Snapback } from './snapback.js';
 import { createSpool, type Spool } from './spool.js';
-import { receiverHello, receiveTransfer, sendRefusal, type TransferOptions } from './transfer.js';
+import { type SenderOptions, whileTelling } from './tell-sender.js';
+import { receiverHello, receiveTransfer, type TransferOptions } from './transfer.js';
 import { createUndoLog } from './undo-log.js';
 import { readUndoLog } from './undo-log-reader.js';
 
-export interface ApplyOptions extends OpenTargetOptions {
+export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   /** The stream. One with `rewind` is read and checked whole before the target is touched. */
   input: ByteSource & { rewind?(): void; readonly path?: string };
-  /** Where a sender that speaks PROTO[4] listens for the answers. */
-  answers?: Writable | undefined;
-  /** How long a sender that speaks PROTO[4] may be silent, in milliseconds; 0 for ever. */
-  timeoutMs?: number | undefined;
   /** How the sender may reach this end with further links. */
   links?: LinkPolicy | undefined;
   /** Where to save what is overwritten. */
@@ -37,8 +31,6 @@ export interface ApplyOptions extends OpenTargetOptions {
   snapbackFormat?: 3 | 4 | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
-  /** Called when the sender knows of a failure, and will show it. */
-  onRefusalSent?: (() => void) | undefined;
 }
 
 /**
@@ -48,11 +40,8 @@ export interface ApplyOptions extends OpenTargetOptions {
  * @throws LvmsyncError TARGET_UNSUITABLE, TARGET_IN_USE, TARGET_TOO_SMALL (the target is
  *   untouched), and what `receive` and `receiveTransfer` throw
  */
-export async function applyStream(options: ApplyOptions): Promise<ReceiveReport> {
-  const answers = options.answers && createStreamWriter(options.answers);
-  const stopKeepingAlive = answers && keepAlive(answers, options.timeoutMs ?? 0);
-  try {
-    await answers?.write(Buffer.from(PROTO4_HANDSHAKE));
+export function applyStream(options: ApplyOptions): Promise<ReceiveReport> {
+  return whileTelling(options, async (answers) => {
     checkOptions(options);
     const target = await openTargetForWriting(options);
     try {
@@ -60,13 +49,7 @@ export async function applyStream(options: ApplyOptions): Promise<ReceiveReport>
     } finally {
       await target.close();
     }
-  } catch (error) {
-    if (isRefusalOfPeer(error)) options.onRefusalSent?.();
-    else if (answers && (await sendRefusal(answers, error))) options.onRefusalSent?.();
-    throw error;
-  } finally {
-    stopKeepingAlive?.();
-  }
+  });
 }
 
 function checkOptions({ transactional, snapbackPath, snapbackFormat }: ApplyOptions): void {
@@ -74,13 +57,6 @@ function checkOptions({ transactional, snapbackPath, snapbackFormat }: ApplyOpti
   throw new LvmsyncError('USAGE', '--transactional needs the snapback in format 4', {
     hint: 'leave --snapback-format away: a snapback in format 3 cannot be gone on with',
   });
-}
-
-/** Tells a sender that speaks PROTO[4] why it will not be served; false when it cannot be told. */
-export async function refuseSender(answers: Writable, error: unknown): Promise<boolean> {
-  const writer = createStreamWriter(answers);
-  await writer.write(Buffer.from(PROTO4_HANDSHAKE)).catch(() => {}); // the next write meets it too
-  return sendRefusal(writer, error);
 }
 
 async function applyTo(

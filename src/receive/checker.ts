@@ -1,7 +1,8 @@
 /** Answers CHECK records: which extents of the target hold neither of what they should. */
-import { addPiece, createBatch } from '../block/batch.js';
+import { addPiece, type Batch, createBatch } from '../block/batch.js';
 import type { BlockFile, Engine } from '../block/engine.js';
-import { contentHash, HASH_BYTES } from '../stream/content-hash.js';
+import { bufferCount } from '../block/io-limits.js';
+import { HASH_BYTES } from '../checksum/content-hash.js';
 import {
   damaged,
   MAX_PAYLOAD_BYTES,
@@ -18,46 +19,92 @@ import type { RecordReader } from '../transport/record-reader.js';
 const HASHES_PER_EXTENT = [1, 2];
 
 export interface Checker {
-  /** Reads the body of a CHECK record and the target; the CHECKED record to answer with. */
-  check(header: RecordHeader, reader: RecordReader): Promise<Buffer>;
+  /**
+   * Reads the body of a CHECK record, and starts to read the target and to answer. Waits while as
+   * many are in work as there are buffers for.
+   *
+   * @throws LvmsyncError STREAM_DAMAGED, PAST_END, and what `settle` throws
+   */
+  check(header: RecordHeader, reader: RecordReader): Promise<void>;
+  /** Waits until every check has been answered. @throws what the engine and `answer` throw */
+  settle(): Promise<void>;
 }
 
-export function createChecker(target: BlockFile, engine: Engine): Checker {
-  const bodyBytes = RECORD_HEADER_BYTES + MAX_RECORD_EXTENTS * (TABLE_ENTRY_BYTES + 2 * HASH_BYTES);
-  const body = Buffer.alloc(bodyBytes);
-  const content = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
-  const extents = createBatch(content.buffer, MAX_RECORD_EXTENTS);
-  const differing = createBatch(content.buffer, MAX_RECORD_EXTENTS);
+/** What one check is worked on with. */
+interface Slot {
+  body: Buffer;
+  content: Batch;
+}
 
-  async function check(header: RecordHeader, reader: RecordReader): Promise<Buffer> {
+const BODY_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_EXTENTS * (TABLE_ENTRY_BYTES + 2 * HASH_BYTES);
+
+export interface CheckerOptions {
+  target: BlockFile;
+  engine: Engine;
+  /** Sends a CHECKED record; called in the order of the checks. */
+  answer(checked: Buffer): Promise<void>;
+  /** Told what a check fails with, since nobody may be waiting for it. */
+  fail(error: unknown): void;
+}
+
+export function createChecker({ target, engine, answer, fail }: CheckerOptions): Checker {
+  const maxSlots = Math.max(2, Math.floor(bufferCount(engine.limits, MAX_PAYLOAD_BYTES) / 2));
+  const free: Slot[] = [];
+  const inWork: Promise<void>[] = [];
+  let slotCount = 0;
+  let answered = Promise.resolve();
+
+  async function acquireSlot(): Promise<Slot> {
+    if (free.length === 0 && slotCount === maxSlots) await inWork[0];
+    const slot = free.pop();
+    if (slot !== undefined) return slot;
+    slotCount++;
+    const buffer = engine.allocate(MAX_PAYLOAD_BYTES);
+    return { body: Buffer.alloc(BODY_BYTES), content: createBatch(buffer, MAX_RECORD_EXTENTS) };
+  }
+
+  async function check(header: RecordHeader, reader: RecordReader): Promise<void> {
     const { extentCount, payloadBytes } = header;
     const hashCount = payloadBytes / HASH_BYTES / extentCount;
     if (!HASHES_PER_EXTENT.includes(hashCount))
       throw damaged('a check has a strange number of hashes');
+    const slot = await acquireSlot();
+    const { body, content } = slot;
     const payloadPosition = RECORD_HEADER_BYTES + extentCount * TABLE_ENTRY_BYTES;
     const { prologue, payload } = await reader.readBody(body, payloadPosition);
-    const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, extents);
+    const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, content);
     if (totalBytes > MAX_PAYLOAD_BYTES) throw damaged(`a check is about ${totalBytes} bytes`);
-
-    content.count = 0;
-    for (let i = 0, position = 0; i < extents.count; i++) {
-      addPiece(content, extents.offsets[i]!, extents.lengths[i]!, position);
-      position += extents.lengths[i]!;
+    for (let i = 0, position = 0; i < content.count; i++) {
+      content.positions[i] = position;
+      position += content.lengths[i]!;
     }
+    const compared = compare(content, payload, hashCount);
+    compared.catch(fail); // before those that are in work have been answered
+    answered = Promise.all([compared, answered]).then(async ([checked]) => {
+      free.push(slot);
+      inWork.shift();
+      await answer(checked);
+    });
+    answered.catch(fail);
+    inWork.push(answered);
+  }
+
+  async function compare(content: Batch, expected: Buffer, hashCount: number): Promise<Buffer> {
     await target.read(content);
-    differing.count = 0;
+    const hashes = await engine.hashPieces(content);
+    const differing = createBatch(content.buffer, MAX_RECORD_EXTENTS);
     for (let i = 0; i < content.count; i++) {
-      const position = content.positions[i]!;
-      const hash = contentHash(content.buffer.subarray(position, position + content.lengths[i]!));
-      const hashes = payload.subarray(i * hashCount * HASH_BYTES, (i + 1) * hashCount * HASH_BYTES);
-      if (!holds(hashes, hash)) {
-        addPiece(differing, content.offsets[i]!, content.lengths[i]!, 0);
-      }
+      const hash = hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES);
+      const allowed = expected.subarray(
+        i * hashCount * HASH_BYTES,
+        (i + 1) * hashCount * HASH_BYTES,
+      );
+      if (!holds(allowed, hash)) addPiece(differing, content.offsets[i]!, content.lengths[i]!, 0);
     }
     return encodeTableRecord(RECORD.checked, differing);
   }
 
-  return { check };
+  return { check, settle: () => answered };
 }
 
 function holds(hashes: Buffer, hash: Buffer): boolean {

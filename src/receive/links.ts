@@ -12,6 +12,7 @@ import { withTimeout } from '../transport/pulse.js';
 import { createRecordReader, type RecordReader } from '../transport/record-reader.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
 import { readHandshake } from './read-handshake.js';
+import { createSoundness, type Soundness } from './soundness.js';
 
 /** With the first one; what a hostile sender could make a receiver hold is bounded by it. */
 export const MAX_LINKS = 32;
@@ -35,11 +36,10 @@ export interface ReceiverLinksOptions {
   receive(reader: RecordReader, via: OpenRequest['via']): Promise<void>;
 }
 
-export interface ReceiverLinks {
+/** Fails with the first link that fails. */
+export interface ReceiverLinks extends Soundness {
   /** Starts to listen; the answer to an OPEN record. */
   open(request: OpenRequest): Promise<Opened>;
-  /** The work's outcome, or what a link fails with meanwhile. For one caller at a time. */
-  whileSound<T>(work: Promise<T>): Promise<T>;
   /** Takes no more links, and waits until those that there are have ended. */
   ended(): Promise<void>;
   close(): void;
@@ -51,22 +51,7 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
   const received: Promise<void>[] = [];
   let listener: LinkListener | undefined;
   let ending = false;
-  let failure: { error: unknown } | undefined;
-  let onFailure: (error: unknown) => void = () => {};
-
-  function fail(error: unknown): void {
-    failure ??= { error };
-    onFailure(failure.error);
-  }
-
-  // Not Promise.race: a promise that stays open would collect what waits for it, record by record.
-  function whileSound<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      onFailure = reject;
-      if (failure !== undefined) reject(failure.error);
-      work.then(resolve, reject);
-    });
-  }
+  const { whileSound, fail } = createSoundness();
 
   function stopListening(): void {
     listener?.close();
@@ -140,6 +125,7 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
   return {
     open,
     whileSound,
+    fail,
     async ended() {
       ending = true;
       stopListening();

@@ -148,7 +148,7 @@ export async function sendRefusal(answers: StreamWriter, error: unknown): Promis
   }
 }
 
-async function readHello(reader: RecordReader): Promise<SenderHello> {
+export async function readHello(reader: RecordReader): Promise<SenderHello> {
   const header = await reader.nextHeader();
   if (header === undefined) throw truncated('before the sender said who it is');
   if (header.type !== RECORD.hello && header.type !== RECORD.refuse) {
@@ -159,7 +159,7 @@ async function readHello(reader: RecordReader): Promise<SenderHello> {
   return parseSenderHello(payload);
 }
 
-async function readMessage(reader: RecordReader): Promise<Buffer> {
+export async function readMessage(reader: RecordReader): Promise<Buffer> {
   const { payload } = await reader.readBody(
     Buffer.alloc(RECORD_HEADER_BYTES + MAX_JSON_BYTES),
     RECORD_HEADER_BYTES,
@@ -167,7 +167,7 @@ async function readMessage(reader: RecordReader): Promise<Buffer> {
   return payload;
 }
 
-function checkSize({ source }: SenderHello, target: BlockFile): void {
+export function checkSize({ source }: SenderHello, target: BlockFile): void {
   if (source.sizeBytes <= target.sizeBytes) return;
   throw new LvmsyncError(
     'TARGET_TOO_SMALL',
@@ -187,9 +187,16 @@ async function converse(
   reader: RecordReader,
   { answers, target, engine, links, apply }: ConversationOptions,
 ): Promise<Totals> {
-  const checker = createChecker(target, engine);
+  const checker = createChecker({
+    target,
+    engine,
+    answer: async (checked) => answers?.write(checked),
+    fail: links.fail,
+  });
   for (;;) {
     const header = await links.whileSound(reader.nextHeader());
+    // What was asked before is answered before, and by what the target held then.
+    if (header?.type !== RECORD.check && header?.type !== RECORD.alive) await checker.settle();
     switch (header?.type) {
       case undefined:
         throw truncated('before its end record');
@@ -203,11 +210,9 @@ async function converse(
         await answers?.write(encodeMessage(RECORD.opened, await links.open(request)));
         break;
       }
-      case RECORD.check: {
-        const answer = await checker.check(header, reader);
-        await answers?.write(answer);
+      case RECORD.check:
+        await checker.check(header, reader);
         break;
-      }
       case RECORD.alive:
       case RECORD.durable: // a mark of a snapback
         await readMessage(reader);
@@ -255,7 +260,7 @@ async function expectEnd(reader: RecordReader): Promise<void> {
   throw damaged('something follows the end record of the stream');
 }
 
-function incomplete(sent: Totals, received: Totals): LvmsyncError {
+export function incomplete(sent: Totals, received: Totals): LvmsyncError {
   const what =
     sent.records === received.records
       ? 'the digests differ'

@@ -5,13 +5,14 @@
  */
 import { addPiece, createBatch } from '../block/batch.js';
 import type { Engine } from '../block/engine.js';
+import { HASH_BYTES } from '../checksum/content-hash.js';
 import { LvmsyncError } from '../errors.js';
 import { offsetsOutside } from '../extents/outside.js';
 import type { ExceptionPair } from '../lvm/exception-pairs.js';
 import { fitsTable, MAX_PAYLOAD_BYTES, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 import type { ChangeSource } from './change-source.js';
-import { type CheckGroup, compareGroups, hashOfPiece } from './compare.js';
+import { type CheckGroup, compareGroups } from './compare.js';
 import type { Inbox } from './inbox.js';
 
 /** `sample`: some changed and some unchanged chunks; `full`: every changed chunk too. */
@@ -118,11 +119,8 @@ async function* changedGroups({
         addPiece(before, storeOffset, length, index * comparedBytes);
       }
       await Promise.all([source.data.read(now), source.store.read(before)]);
-      const hashes = group.flatMap((_, index) => [
-        hashOfPiece(before, index),
-        hashOfPiece(now, index),
-      ]);
-      yield { extents: now, hashes };
+      const hashes = [await engine.hashPieces(before), await engine.hashPieces(now)];
+      yield { extents: now, hashes: inTurn(hashes) };
     }
   }
 }
@@ -148,8 +146,17 @@ async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGene
       addPiece(now, originOffset, length, index * comparedBytes);
     }
     await source.data.read(now);
-    yield { extents: now, hashes: group.map((_, index) => hashOfPiece(now, index)) };
+    yield { extents: now, hashes: await engine.hashPieces(now) };
   }
+}
+
+/** The first hash of each list, then the second of each, and so on. */
+function inTurn(lists: Buffer[]): Buffer {
+  const hashes: Buffer[] = [];
+  for (let at = 0; at < lists[0]!.length; at += HASH_BYTES) {
+    for (const list of lists) hashes.push(list.subarray(at, at + HASH_BYTES));
+  }
+  return Buffer.concat(hashes);
 }
 
 /** Ascending chunks, cut into what fits in a record. */

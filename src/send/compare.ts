@@ -1,7 +1,6 @@
 /** Asks a receiver which extents of its target hold something else than they should. */
 import type { Batch } from '../block/batch.js';
 import { createBatch } from '../block/batch.js';
-import { contentHash } from '../stream/content-hash.js';
 import {
   damaged,
   MAX_RECORD_EXTENTS,
@@ -17,10 +16,10 @@ import type { Answer, Inbox } from './inbox.js';
 
 const CHECKS_IN_FLIGHT = 8;
 
-/** Extents to ask about in one record: for each the hashes that will do. */
+/** Extents to ask about in one record: for each the one or two hashes that will do, in order. */
 export interface CheckGroup {
   extents: Batch;
-  hashes: Buffer[];
+  hashes: Buffer;
 }
 
 export interface CompareOptions {
@@ -50,7 +49,7 @@ export async function compareGroups(
     const answer = inbox.expect(RECORD.checked).then((checked) => take(checked, asked, options));
     answer.catch(() => undefined); // met when its turn comes
     unanswered.push(answer);
-    await writer.write(encodeTableRecord(RECORD.check, extents, Buffer.concat(hashes)));
+    await writer.write(encodeTableRecord(RECORD.check, extents, hashes));
     if (unanswered.length === checksInFlight) await unanswered.shift();
   }
   await Promise.all(unanswered);
@@ -85,10 +84,4 @@ function take(
     } else onEqual?.(offset, length);
   }
   if (next < differing.count) throw damaged('the receiver answered about what was not asked');
-}
-
-/** The hash of a piece of a batch that has been read. */
-export function hashOfPiece(batch: Batch, index: number): Buffer {
-  const position = batch.positions[index]!;
-  return contentHash(batch.buffer.subarray(position, position + batch.lengths[index]!));
 }

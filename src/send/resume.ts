@@ -7,7 +7,7 @@ import { createPieceCursor } from '../extents/piece-cursor.js';
 import { fitsTable, MAX_PAYLOAD_BYTES, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 import type { ChangeSource } from './change-source.js';
-import { type CheckGroup, compareGroups, hashOfPiece } from './compare.js';
+import { type CheckGroup, compareGroups } from './compare.js';
 import type { Inbox } from './inbox.js';
 
 /** What is compared, and sent again when it differs, as one. */
@@ -82,7 +82,6 @@ async function* groupsBelow({
       more = pieces.take(COMPARED_BYTES);
     }
     await source.data.read(now);
-    const hashes = Array.from({ length: now.count }, (_, index) => hashOfPiece(now, index));
-    yield { extents: now, hashes };
+    yield { extents: now, hashes: await engine.hashPieces(now) };
   }
 }

@@ -1,22 +1,16 @@
 /** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
 import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
-import { extentsDigest } from '../extents/digest.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { createTransferDigest } from '../stream/digest.js';
-import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import {
   parseAccept,
   parseReceipt,
   parseReceiverHello,
-  type ReceiverHello,
   refusalOf,
-  type SenderHello,
-  sameTotals,
   type Totals,
 } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
@@ -24,19 +18,23 @@ import { zstdAvailable, zstdCompress } from '../stream/zstd.js';
 import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
-import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
+import { createStreamWriter } from '../transport/stream-writer.js';
 import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
-import { createInbox, type Inbox } from './inbox.js';
+import {
+  checkReceipt,
+  checkTargetSize,
+  whyItStopped,
+  writeEnd,
+  writeOpening,
+} from './conversation.js';
+import { createInbox } from './inbox.js';
 import { createLinkSet, type LinkSet } from './link-set.js';
 import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } from './open-links.js';
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
 import { type SendReport, sendRecords } from './send.js';
 import { type Skipping, type SkipUnchanged, skipUnchanged } from './skip-unchanged.js';
-
-/** How long after a broken pipe the receiver's last words are waited for, in milliseconds. */
-const LAST_WORDS_MS = 2000;
 
 export interface SendTransferOptions {
   source: ChangeSource;
@@ -87,7 +85,7 @@ export function newRun(): string {
  *   engine throws
  */
 export async function sendTransfer(options: ConverseOptions): Promise<SendReport> {
-  const { channel, engine, timeoutMs, attempts, onNote } = options;
+  const { source, channel, engine, timeoutMs, attempts, onNote } = options;
   const writer = createStreamWriter(channel.input);
   const inbox = createInbox({
     source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
@@ -106,7 +104,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     const openedAt = performance.now();
     await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
-    checkTargetSize(hello, options);
+    checkTargetSize(hello, source, channel.description);
     let answerMs = 0;
     const accepted = answers.accept.then(({ payload }) => {
       answerMs = performance.now() - openedAt;
@@ -178,18 +176,6 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
   }
 }
 
-/** A receiver that takes no more has said why, but that may arrive after the broken pipe. */
-async function whyItStopped(error: unknown, inbox: Inbox): Promise<unknown> {
-  if (!(error instanceof LvmsyncError) || error.code !== 'CONNECTION_LOST') return error;
-  const waiting = new AbortController();
-  const said = await Promise.race([
-    inbox.failed,
-    delay(LAST_WORDS_MS, error, { signal: waiting.signal }),
-  ]);
-  waiting.abort();
-  return said.code === 'CONNECTION_LOST' ? error : said;
-}
-
 /**
  * Writes a whole PROTO[4] stream for a file: what a receiver would answer is left out.
  *
@@ -214,35 +200,6 @@ export async function writeTransfer(
   const endBytes = await writeEnd(writer, totals);
   await writer.finish();
   return { ...report, streamBytes: openingBytes + report.streamBytes + endBytes };
-}
-
-async function writeOpening(
-  writer: StreamWriter,
-  { source, version }: SendTransferOptions,
-  run: string,
-): Promise<number> {
-  const { extents } = source;
-  const hello: SenderHello = {
-    version,
-    run,
-    capabilities: zstdAvailable ? ['zstd', 'links'] : ['links'],
-    source: {
-      sizeBytes: source.volumeBytes,
-      chunkBytes: source.chunkBytes,
-      id: source.id,
-      extents: {
-        count: extents.extentCount,
-        bytes: extents.totalBytes,
-        digest: await extentsDigest(extents),
-      },
-    },
-  };
-  const opening = Buffer.concat([
-    Buffer.from(PROTO4_HANDSHAKE),
-    encodeMessage(RECORD.hello, hello),
-  ]);
-  await writer.write(opening);
-  return opening.length;
 }
 
 interface BodyOptions extends SendTransferOptions {
@@ -285,33 +242,7 @@ async function sendBody(
   return { report, totals };
 }
 
-async function writeEnd(writer: StreamWriter, totals: Totals): Promise<number> {
-  const end = encodeMessage(RECORD.end, totals);
-  await writer.write(end);
-  return end.length;
-}
-
 function withoutCompression(): string {
   const who = zstdAvailable ? 'the receiver' : 'this Node';
   return `sending without compression: ${who} has no zstd (it comes with Node 22.15)`;
-}
-
-function checkTargetSize({ target }: ReceiverHello, { source, channel }: ConverseOptions): void {
-  if (target.sizeBytes >= source.volumeBytes) return;
-  throw new LvmsyncError(
-    'TARGET_TOO_SMALL',
-    `${channel.description}: the target has ${target.sizeBytes} bytes, but the source has ${source.volumeBytes}`,
-    { hint: 'enlarge it (lvextend) or name a larger target' },
-  );
-}
-
-function checkReceipt(receipt: Totals & { flushed: boolean }, sent: Totals): void {
-  if (sameTotals(receipt, sent) && receipt.flushed) return;
-  throw new LvmsyncError(
-    'RECEIPT_WRONG',
-    'the receiver acknowledged something else than was sent',
-    {
-      hint: 'do not use the target; run the same command again',
-    },
-  );
 }

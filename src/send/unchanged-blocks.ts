@@ -5,7 +5,7 @@ import { offsetsOutside } from '../extents/outside.js';
 import type { ExceptionPair } from '../lvm/exception-pairs.js';
 import { fitsTable, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { ChangeSource } from './change-source.js';
-import { type CheckGroup, hashOfPiece } from './compare.js';
+import type { CheckGroup } from './compare.js';
 
 /** The unit of comparing, but for chunks that are smaller. */
 const BLOCK_BYTES = 4096;
@@ -75,7 +75,7 @@ export async function* unchangedBlocks(options: UnchangedOptions): AsyncGenerato
     const runs = runsOf(reading.now, await isEqual, blockBytes);
     inFlight.shift();
     onCompared(sumOf(reading.now), sumOf(runs));
-    const hashes = Array.from({ length: runs.count }, (_, index) => hashOfPiece(runs, index));
+    const hashes = await engine.hashPieces(runs);
     free.push(reading);
     if (runs.count > 0) yield { extents: runs, hashes };
   }

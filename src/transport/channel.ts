@@ -36,5 +36,7 @@ export interface Transport {
   readonly description: string;
   /** Runs `argv` on the far side. @throws LvmsyncError CONNECT_FAILED and its kin */
   open(argv: readonly string[], onStderr: (chunk: Buffer) => void): Promise<Channel>;
+  /** Runs a command line of the user's in the far side's shell. @throws as `open` */
+  runShell(line: string, onStderr: (chunk: Buffer) => void): Promise<Channel>;
   close(): Promise<void>;
 }

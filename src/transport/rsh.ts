@@ -32,28 +32,33 @@ const KILL_GRACE_MS = 2000;
  * @throws LvmsyncError USAGE when the command cannot be split into words
  */
 export function rshTransport(options: RshOptions): Transport {
-  const [program, ...programArgs] = splitWords(options.command);
-  if (program === undefined) {
+  const [program = '', ...programArgs] = splitWords(options.command);
+  if (program === '') {
     throw new LvmsyncError('USAGE', 'the command given to -e is empty', { hint: 'try -e ssh' });
   }
   const description = `${program} ${options.host}`;
   const channels = new Set<Channel>();
+  async function start(line: string, onStderr: (chunk: Buffer) => void): Promise<Channel> {
+    let channel: Channel;
+    try {
+      const child = spawn(program, [...programArgs, options.host, line], {
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+      channel = childChannel(child, { description, program }, onStderr);
+      await once(child, 'spawn');
+    } catch (error) {
+      throw cannotStart(program, error);
+    }
+    channels.add(channel);
+    void channel.end.then(() => channels.delete(channel));
+    return channel;
+  }
   return {
     description,
+    runShell: start,
     async open(argv, onStderr) {
       const line = remoteCommandLine(argv, options.remoteCommand);
-      let channel: Channel;
-      try {
-        const child = spawn(program, [...programArgs, options.host, line], {
-          stdio: ['pipe', 'pipe', 'pipe'],
-        });
-        channel = childChannel(child, { description, program }, onStderr);
-        await once(child, 'spawn');
-      } catch (error) {
-        throw cannotStart(program, error);
-      }
-      channels.add(channel);
-      void channel.end.then(() => channels.delete(channel));
+      const channel = await start(line, onStderr);
       if (basename(program) !== 'ssh') return channel;
       const openLinks = () =>
         opensshLinks({ command: [program, ...programArgs, options.host], description });

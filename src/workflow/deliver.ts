@@ -28,7 +28,6 @@ const PASSING = new Set<ErrorCode>([
   'PEER_STALLED',
   'REMOTE_FAILED',
   'STREAM_TRUNCATED',
-  'TARGET_IN_USE',
 ]);
 const MAX_BACK_OFF_SECONDS = 30;
 
@@ -36,31 +35,35 @@ const SOURCE_MAY_EXPLAIN = new Set<ErrorCode>(['BASE_MISMATCH', 'READ_FAILED']);
 
 export type Protocol = 3 | 4;
 
-export interface DeliverOptions {
-  source: ChangeSource;
-  engine: Engine;
+/** What every conversation with a receiver takes. */
+export interface ConversationOptions {
   /** Starts a receiver for the protocol, over a new connection if need be; what it prints goes to `onStderr`. */
   open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel>;
   /** `auto`: PROTO[4], or PROTO[3] where the receiver does not know that. */
   protocol: Protocol | 'auto';
   /** What runs on the far side, for messages. */
   command: string;
-  version: string;
-  base: BaseCheck;
   /** How long the receiver may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
-  compress?: boolean | undefined;
-  /** Whether to leave out what the target holds already within changed chunks; `never` unless said. */
-  skipUnchanged?: SkipUnchanged | undefined;
-  /** Over how many links, and of which kind; one unless said. */
-  links?: LinkWishes | undefined;
   /** How many times to connect again after a connection has broken. */
   retries: number;
   signal?: AbortSignal | undefined;
   /** Told what the receiver prints. */
   onStderr(chunk: Buffer): void;
-  onNote?: ((line: string) => void) | undefined;
   onWarning?: ((line: string) => void) | undefined;
+}
+
+export interface DeliverOptions extends ConversationOptions {
+  source: ChangeSource;
+  engine: Engine;
+  version: string;
+  base: BaseCheck;
+  compress?: boolean | undefined;
+  /** Whether to leave out what the target holds already within changed chunks; `never` unless said. */
+  skipUnchanged?: SkipUnchanged | undefined;
+  /** Over how many links, and of which kind; one unless said. */
+  links?: LinkWishes | undefined;
+  onNote?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -84,7 +87,9 @@ export async function deliver(options: DeliverOptions): Promise<SendReport> {
 
 async function sendByAny(options: DeliverOptions): Promise<SendReport> {
   const { protocol } = options;
-  const report = protocol === 3 ? undefined : await converseUntilDone(options);
+  const attempts: Attempts = { run: newRun(), sentOffset: 0, baseChecked: false };
+  const talk = (channel: Channel) => sendTransfer({ ...options, channel, attempts });
+  const report = protocol === 3 ? undefined : await converseUntilDone(options, talk);
   if (report !== undefined) return report;
   if (protocol === 'auto') {
     options.onWarning?.(
@@ -100,22 +105,24 @@ async function sendByAny(options: DeliverOptions): Promise<SendReport> {
 /**
  * Speaks PROTO[4], over as many connections as it takes.
  *
+ * @param talk has the conversation, and goes on where the one before has ended
  * @returns undefined when the receiver does not know the protocol
+ * @throws what `talk` throws, or how the far side ended where that explains it
  */
-async function converseUntilDone(options: DeliverOptions): Promise<SendReport | undefined> {
+export async function converseUntilDone<T>(
+  options: ConversationOptions,
+  talk: (channel: Channel) => Promise<T>,
+): Promise<T | undefined> {
   const { retries, signal, onWarning } = options;
-  const attempts: Attempts = { run: newRun(), sentOffset: 0, baseChecked: false };
   let connected = false;
   for (let retry = 0; ; retry++) {
     try {
       const channel = await openForProto4(options, connected);
       if (channel === undefined) return undefined;
       connected = true;
-      return await throughChannel(channel, options, () =>
-        sendTransfer({ ...options, channel, attempts }),
-      );
+      return await throughChannel(channel, options, () => talk(channel));
     } catch (error) {
-      if (!connected || retry >= retries || signal?.aborted || !mayPass(error)) throw error;
+      if (!connected || retry >= retries || signal?.aborted || !mayPass(error, retry)) throw error;
       const seconds = Math.min(2 ** retry, MAX_BACK_OFF_SECONDS);
       onWarning?.(`${error.message}; trying again in ${seconds} s (${retry + 1} of ${retries})`);
       await delay(seconds * 1000, undefined, { ...(signal && { signal }) }).catch(() => {
@@ -125,14 +132,15 @@ async function converseUntilDone(options: DeliverOptions): Promise<SendReport | 
   }
 }
 
-/** Whether a new connection may do better. Where one broke, the old receiver may still be there. */
-function mayPass(error: unknown): error is LvmsyncError {
-  return error instanceof LvmsyncError && PASSING.has(error.code);
+/** Whether a new connection may do better. Where one broke, its receiver may still have the target. */
+function mayPass(error: unknown, brokenConnections: number): error is LvmsyncError {
+  if (!(error instanceof LvmsyncError)) return false;
+  return PASSING.has(error.code) || (error.code === 'TARGET_IN_USE' && brokenConnections > 0);
 }
 
 /** A receiver that has begun to answer; undefined when it does not know the protocol. */
-async function openForProto4(
-  options: DeliverOptions,
+export async function openForProto4(
+  options: Pick<ConversationOptions, 'protocol' | 'onStderr' | 'command' | 'open' | 'timeoutMs'>,
   knowsProto4: boolean,
 ): Promise<Channel | undefined> {
   const { protocol, onStderr, command } = options;
@@ -202,11 +210,11 @@ function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendRep
 }
 
 /** Runs one conversation, waits for the far side's end, and finds the best explanation of it. */
-async function throughChannel(
+async function throughChannel<T>(
   channel: Channel,
-  { command, signal }: DeliverOptions,
-  talk: () => Promise<SendReport>,
-): Promise<SendReport> {
+  { command, signal }: ConversationOptions,
+  talk: () => Promise<T>,
+): Promise<T> {
   const remote = { description: channel.description, command };
   const interrupt = () => channel.destroy();
   signal?.addEventListener('abort', interrupt, { once: true });

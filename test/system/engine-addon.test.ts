@@ -144,6 +144,18 @@ describe("the addon's boundary", () => {
       assert.throws(() => addon.findEqualBlocks!(...values), TypeError);
     }
 
+    const [, ...pieces] = good;
+    for (const [index, value] of [
+      [0, new Uint16Array(8)],
+      [2, new Float64Array(1)],
+      [3, new Uint32Array([2 ** 31])],
+      [4, 0],
+      [5, undefined],
+    ] as const) {
+      const values = pieces.with(index, value);
+      assert.throws(() => addon.hashPieces!(...values), TypeError, `argument ${index}`);
+    }
+
     await new Promise((done) => addon.close!(handle, done));
     assert.throws(() => addon.read!(...good), TypeError, 'a closed handle');
   });

@@ -37,6 +37,7 @@ function startBatches(): Promise<unknown> {
         engine.crc32c(batch.buffer),
         engine.findZeroBlocks(batch.buffer, 4096),
         engine.findEqualBlocks(batch.buffer, batch.buffer, 4096),
+        engine.hashPieces(batch),
       ]);
     }),
   );

@@ -64,6 +64,10 @@ export function sshTransport(options: SshOptions): Transport {
     );
   return {
     description,
+    async runShell(line, onStderr) {
+      connection ??= connect();
+      return openExecChannel(await connection, line, description, onStderr);
+    },
     async open(argv, onStderr) {
       const line = remoteCommandLine(argv, remoteCommand);
       connection ??= connect();

@@ -16,6 +16,9 @@ const ROW = {
   thin_id: '',
   pool_lv_uuid: '',
   origin_uuid: '',
+  lv_size: '16777216',
+  lv_attr: '-wi-a-----',
+  lv_tags: 'one,two',
 };
 
 function report(...rows: unknown[]): string {
@@ -31,6 +34,10 @@ test('when a volume is active then all of it is known', () => {
       lvUuid: 'YyZ8DC-mvQK-w0op-6b31-XOsd-FJvY-G4u4vN',
       createdAt: 1795300092,
       device: '254:3',
+      sizeBytes: 16_777_216,
+      attributes: '-wi-a-----',
+      tags: ['one', 'two'],
+      originUuid: undefined,
       thin: undefined,
     },
   ]);
@@ -72,6 +79,7 @@ test('when the output is odd then that is an error', () => {
     report([]),
     report({ ...ROW, vg_name: 7 }),
     report({ ...ROW, lv_uuid: undefined }),
+    report({ ...ROW, lv_size: '16m' }),
     report(ROW).slice(0, -3),
     readFixtureText('thick-4k', 'lvs.json'), // real, but other fields were asked for
   ];

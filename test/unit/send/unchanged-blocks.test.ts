@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadEngine } from '#lvmsync/block/engines.js';
+import { contentHash, HASH_BYTES } from '#lvmsync/checksum/content-hash.js';
 import { openStoreSource } from '#lvmsync/send/change-source.js';
 import { unchangedBlocks } from '#lvmsync/send/unchanged-blocks.js';
-import { contentHash } from '#lvmsync/stream/content-hash.js';
 import { createRandom } from '../../support/random.js';
 import { createStoreFixture } from '../../support/store-fixture.js';
 import { temporaryDirectory } from '../../support/temp-dir.js';
@@ -58,10 +58,11 @@ for (const engineName of ['native', 'js'] as const) {
         },
       });
       for await (const { extents, hashes } of groups) {
-        assert.equal(hashes.length, extents.count);
+        assert.equal(hashes.length, extents.count * HASH_BYTES);
         let bytes = 0;
         let previousEnd = -1;
-        for (const [i, hash] of hashes.entries()) {
+        for (let i = 0; i < extents.count; i++) {
+          const hash = hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES);
           const offset = extents.offsets[i]!;
           const end = offset + extents.lengths[i]!;
           assert.ok(offset >= previousEnd, 'ascending');

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { addPiece, createBatch } from '#lvmsync/block/batch.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { findEqualBlocks } from '#lvmsync/block/equal-blocks.js';
 import { findZeroBlocks } from '#lvmsync/block/zero-blocks.js';
@@ -115,5 +117,25 @@ for (const engine of [js, native]) {
       const [left, right] = [oneHere.subarray(0, bytes), otherHere.subarray(0, bytes)];
       assert.deepEqual(await engine.findEqualBlocks(left, right, blockBytes), expected);
     }
+  });
+}
+
+for (const engine of [js, native]) {
+  test(`when pieces of a buffer are hashed then the ${engine.name} engine answers the first 16 bytes of the SHA-256 of each`, async () => {
+    const random = createRandom(3);
+    for (const allocate of [engine.allocate, (bytes: number) => Buffer.alloc(bytes)]) {
+      const batch = createBatch(allocate(300_000), 64);
+      random.bytes(300_000).copy(batch.buffer);
+      const expected: Buffer[] = [];
+      for (const length of [1, 55, 56, 64, 4096, 65_536, 200_000]) {
+        const position = random.below(300_000 - length);
+        addPiece(batch, 0, length, position);
+        const bytes = batch.buffer.subarray(position, position + length);
+        expected.push(createHash('sha256').update(bytes).digest().subarray(0, 16));
+      }
+      assert.deepEqual(await engine.hashPieces(batch), Buffer.concat(expected));
+    }
+    const empty = createBatch(Buffer.alloc(0), 1);
+    assert.equal((await engine.hashPieces(empty)).length, 0);
   });
 }

@@ -6,11 +6,11 @@ import { PassThrough } from 'node:stream';
 import { after, test } from 'node:test';
 import type { Engine } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
+import { contentHash } from '#lvmsync/checksum/content-hash.js';
 import { LvmsyncError } from '#lvmsync/errors.js';
 import { applyStream } from '#lvmsync/receive/apply.js';
 import { rollback } from '#lvmsync/receive/rollback.js';
 import type { ByteSource } from '#lvmsync/stream/bytes.js';
-import { contentHash } from '#lvmsync/stream/content-hash.js';
 import { isRefusalOfPeer } from '#lvmsync/stream/messages.js';
 import {
   boundBuffers,

@@ -1,0 +1,100 @@
+/** The options that several commands have in common. */
+import { writeSync } from 'node:fs';
+import { InvalidArgumentError, Option } from 'commander';
+import { BUFFER_MEMORY, QUEUE_DEPTH } from '../index.js';
+import { parseBufferMemory, parseQueueDepth, rangeOf } from './engine.js';
+
+/** How commander's words come out. */
+export const OUTPUT = {
+  writeOut(text: string) {
+    try {
+      writeSync(1, text);
+    } catch {
+      // Whoever reads it has read enough.
+    }
+  },
+  outputError: (text: string, write: (text: string) => void) =>
+    write(text.replace(/^error: /, 'FATAL ERROR: ')),
+};
+
+export const verbose = () => new Option('-v, --verbose', 'say what is done');
+export const debug = () => new Option('-d, --debug', 'say it in detail');
+export const quiet = () =>
+  new Option('-q, --quiet', 'print errors only').conflicts(['verbose', 'debug']);
+export const engine = () =>
+  new Option('--engine <engine>', 'what does the block I/O').choices(['auto', 'native', 'js']);
+export const queueDepth = () =>
+  new Option(
+    '--queue-depth <requests>',
+    `requests to devices at a time, at each end: ${rangeOf(QUEUE_DEPTH)} (default: ${QUEUE_DEPTH.default})`,
+  ).argParser(parseQueueDepth);
+export const bufferMemory = () =>
+  new Option(
+    '--buffer-memory <size>',
+    `for the data on its way, at each end: ${rangeOf(BUFFER_MEMORY, 'M')} (default: ${BUFFER_MEMORY.default / 2 ** 20}M)`,
+  ).argParser(parseBufferMemory);
+export const stateDir = () =>
+  new Option('--state-dir <directory>', 'where what must outlive a run is kept on this machine');
+export const force = () => new Option('--force', 'override the refusals that can be overridden');
+
+export const rsh = () =>
+  new Option('-e, --rsh <command>', 'reach the host with this command, as rsync does');
+
+export const remoteCommand = () =>
+  new Option('--remote-command <command>', 'how to run lvmsync on the host');
+
+export const sshConfig = () =>
+  new Option('--ssh-config <file>', 'read this instead of the usual ssh configuration');
+
+export const timeout = () =>
+  new Option('--timeout <seconds>', 'give up when the other end is silent so long; 0: never')
+    .argParser(parseSeconds)
+    .default(60);
+
+export const retries = () =>
+  new Option('--retries <times>', 'connect again so often when a connection breaks')
+    .argParser(parseTimes)
+    .default(5);
+
+export const channels = () =>
+  new Option('--channels <number>', 'channels for the data on each SSH connection, or auto')
+    .argParser(parseLinks)
+    .default('auto');
+
+export const streams = () =>
+  new Option('--streams <number>', 'SSH connections for the data, or auto')
+    .argParser(parseLinks)
+    .default('auto');
+
+export const dataChannel = () =>
+  new Option('--data-channel <kind>', 'tls: the data over TLS 1.3, keyed through SSH')
+    .choices(['ssh', 'tls'])
+    .default('ssh');
+
+export const compress = () =>
+  new Option('--compress', 'compress the data where both ends can (zstd)');
+
+export const skipUnchanged = () =>
+  new Option(
+    '--skip-unchanged',
+    'compare changed chunks with what they held, and send only the blocks that differ (default: large chunks, where it is faster)',
+  );
+
+export const noSkipUnchanged = () => new Option('--no-skip-unchanged', 'send changed chunks whole');
+
+function parseLinks(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= 16) return Number(text);
+  throw new InvalidArgumentError('It is a number from 1 to 16, or auto.');
+}
+
+export function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && seconds <= 86_400) return seconds;
+  throw new InvalidArgumentError('It is a number of seconds, a day at the most.');
+}
+
+export function parseTimes(text: string): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is a whole number, 9999 at the most.');
+}

@@ -1,0 +1,69 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { SampleSize } from '../index.js';
+import {
+  bufferMemory,
+  debug,
+  engine,
+  force,
+  OUTPUT,
+  queueDepth,
+  quiet,
+  remoteCommand,
+  retries,
+  rsh,
+  sshConfig,
+  stateDir,
+  timeout,
+  verbose,
+} from './shared-options.js';
+
+const DEFAULT_SAMPLE: SampleSize = { percent: 1 };
+const MAX_BLOCKS = 1_000_000;
+
+export function verifyCommand(): Command {
+  return new Command('verify')
+    .description(
+      'Compare a target with a source by hash. Prints the ranges that differ: offset and length in bytes. Exit status 1 if there are any.',
+    )
+    .argument('<source>', 'a snapshot, a logical volume, a block device or a file')
+    .argument('<target>', 'what is to be the same: [[user@]host:]device')
+    .addOption(
+      new Option(
+        '--sample [size]',
+        'compare random blocks of 64 KiB: so many, or so many percent (default: 1%)',
+      ).argParser(parseSample),
+    )
+    .addOption(
+      new Option(
+        '--changed <snapshot>',
+        'compare only what this snapshot of the source lists as changed since it was taken',
+      ),
+    )
+    .addOption(new Option('--repair', 'send what differs, and compare it again'))
+    .addOption(rsh())
+    .addOption(remoteCommand())
+    .addOption(sshConfig())
+    .addOption(timeout())
+    .addOption(retries())
+    .addOption(engine())
+    .addOption(queueDepth())
+    .addOption(bufferMemory())
+    .addOption(stateDir())
+    .addOption(force())
+    .addOption(verbose())
+    .addOption(debug())
+    .addOption(quiet())
+    .configureOutput(OUTPUT);
+}
+
+/** @param text undefined where the option has no value */
+function parseSample(text: string | undefined): SampleSize {
+  if (text === undefined) return DEFAULT_SAMPLE;
+  const [, digits, percentSign] = /^(\d{1,7}(?:\.\d{1,6})?)(%?)$/.exec(text) ?? [];
+  const number = Number(digits);
+  if (percentSign === '%' && number > 0 && number <= 100) return { percent: number };
+  if (percentSign === '' && Number.isInteger(number) && number > 0 && number <= MAX_BLOCKS) {
+    return { blocks: number };
+  }
+  throw new InvalidArgumentError('It is a number of blocks, or a percentage such as 5%.');
+}

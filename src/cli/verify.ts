@@ -1,0 +1,165 @@
+import { writeSync } from 'node:fs';
+import {
+  type ChangeSource,
+  type Engine,
+  EXIT,
+  type ExitCode,
+  type ExtentSource,
+  LvmsyncError,
+  openNamedSource,
+  openSnapshotSource,
+  parseDestination,
+  type VerifyReport,
+  verify,
+} from '../index.js';
+import { connectTo } from './connect.js';
+import { deliveryOptions } from './delivery.js';
+import { openEngine } from './engine.js';
+import { type Job, usageError } from './job.js';
+
+const STDOUT_FD = 1;
+
+/** `lvmsync verify SOURCE TARGET`. @returns the exit code */
+export async function runVerify(job: Job): Promise<ExitCode> {
+  const { source: name = '', destination: target = '', options, reporter } = job;
+  const place = parseDestination(target);
+  const engine = openEngine(job);
+  const startedAt = performance.now();
+  const { source: whole, live, mountPoint } = await openNamedSource(name, engine);
+  let listed: ChangeSource | undefined;
+  try {
+    if (mountPoint !== undefined) {
+      reporter.warn(
+        `${name} is mounted on ${mountPoint}: what is still in memory is not compared, and what is written meanwhile differs or is missed; compare a snapshot of it`,
+      );
+    }
+    listed = await openListed(job, whole, engine);
+    const source = listed === undefined ? whole : listedPart(whole, listed);
+    const connection = connectTo(job, place, { engine, source });
+    try {
+      const report = await verify({
+        ...deliveryOptions(job, place),
+        source,
+        engine,
+        open: connection.open,
+        openVerifier: connection.openVerifier,
+        sample: options.sample,
+        live,
+        repair: options.repair,
+        onDifferences: printRanges,
+      });
+      await recheck(job, listed);
+      say(job, source, report, performance.now() - startedAt, live);
+      return report.remaining.totalBytes === 0 ? EXIT.success : EXIT.differencesFound;
+    } finally {
+      await connection.close();
+    }
+  } finally {
+    await listed?.close();
+    await whole.close();
+  }
+}
+
+async function openListed(
+  { options, reporter, signal }: Job,
+  whole: ChangeSource,
+  engine: Engine,
+): Promise<ChangeSource | undefined> {
+  if (options.changed === undefined) return undefined;
+  const listed = await openSnapshotSource({
+    name: options.changed,
+    engine,
+    stateDirectory: options.stateDir,
+    signal,
+    onWarning: reporter.warn,
+  });
+  if (listed.volumeBytes === whole.volumeBytes) return listed;
+  await listed.close();
+  throw usageError(
+    `${options.changed} is of a volume of ${listed.volumeBytes} bytes, but ${whole.description} has ${whole.volumeBytes}`,
+    'name a snapshot of the source',
+  );
+}
+
+/** Data of the one, extents of the other. */
+function listedPart(whole: ChangeSource, { extents, chunkBytes, id, paths }: ChangeSource) {
+  return {
+    ...whole,
+    id: `${whole.id} ${id}`,
+    extents,
+    chunkBytes,
+    paths: [...whole.paths, ...paths],
+  };
+}
+
+/** A list that grew meanwhile was the right one when it was read. One that was lost was not. */
+async function recheck({ reporter }: Job, listed: ChangeSource | undefined): Promise<void> {
+  try {
+    await listed?.recheck();
+  } catch (error) {
+    if (!(error instanceof LvmsyncError) || error.code !== 'SNAPSHOT_CHANGED') throw error;
+    reporter.warn(`more has changed during the run, which was not compared: ${error.message}`);
+  }
+}
+
+function printRanges(differing: ExtentSource): void {
+  for (const { count, offsets, lengths } of differing.slices()) {
+    let lines = '';
+    for (let i = 0; i < count; i++) lines += `${offsets[i]} ${lengths[i]}\n`;
+    writeAll(lines);
+  }
+}
+
+/** Standard output may be a pipe that takes a part at a time. */
+function writeAll(text: string): void {
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(STDOUT_FD, bytes, written);
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error) || error.code !== 'EAGAIN') return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+}
+
+function say(
+  { options, reporter }: Job,
+  { description, volumeBytes }: ChangeSource,
+  report: VerifyReport,
+  milliseconds: number,
+  live: boolean,
+): void {
+  const { comparedBytes, targetBytes, differing, settledBytes, repairedBytes, remaining } = report;
+  if (targetBytes > volumeBytes) {
+    reporter.say(
+      `The target is larger: its last ${targetBytes - volumeBytes} bytes are not compared`,
+    );
+  }
+  if (settledBytes > 0) {
+    reporter.say(
+      `${settledBytes} bytes differed at first and did not when they were read again: something writes there`,
+    );
+  }
+  const rate = comparedBytes / 1e3 / milliseconds;
+  const whole = comparedBytes === volumeBytes ? '' : ` of ${volumeBytes}`;
+  const compared = `Compared ${comparedBytes}${whole} bytes in ${(milliseconds / 1000).toFixed(2)} seconds (${rate.toFixed(0)} MB/s)`;
+  if (differing.totalBytes === 0) {
+    reporter.say(`${compared}: no differences`);
+    return;
+  }
+  reporter.say(`${compared}: ${amount(differing)} differ`);
+  if (!options.repair) {
+    if (live) reporter.say(`${description} can be written to: what was, during the run, differs`);
+  } else if (remaining.totalBytes === 0) {
+    reporter.say(`Repaired: ${repairedBytes} bytes were sent, flushed, and compared again`);
+  } else {
+    reporter.warn(
+      `${amount(remaining)} still differ after ${repairedBytes} bytes were sent: something writes to the source or the target; stop it, or repair from a snapshot`,
+    );
+  }
+}
+
+function amount({ totalBytes, extentCount }: ExtentSource): string {
+  return `${totalBytes} bytes in ${extentCount} ${extentCount === 1 ? 'range' : 'ranges'}`;
+}

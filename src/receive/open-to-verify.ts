@@ -1,0 +1,67 @@
+import { stat } from 'node:fs/promises';
+import type { BlockFile } from '../block/engine.js';
+import { identify } from '../block/identity.js';
+import { acquireLock } from '../block/lock.js';
+import { stateDirectoryPath } from '../block/state-directory.js';
+import { assertTargetUsable, inspectTarget } from '../block/target.js';
+import { LvmsyncError } from '../errors.js';
+import type { OpenTargetOptions } from './open-target.js';
+import { openTargetState } from './state-directory.js';
+
+export interface OpenToVerifyOptions extends Omit<OpenTargetOptions, 'version'> {
+  /** What differs will be written by a later run: refuse what that would refuse. */
+  forRepair?: boolean | undefined;
+}
+
+/**
+ * Opens a target that is only read. It may be mounted or held, which is warned of, unless it is to
+ * be repaired.
+ *
+ * @throws LvmsyncError TARGET_UNSUITABLE, TARGET_IN_USE, TARGET_TOO_SMALL, OPEN_FAILED
+ */
+export async function openTargetToVerify(options: OpenToVerifyOptions): Promise<BlockFile> {
+  const {
+    targetPath,
+    engine,
+    needBytes,
+    sourcePaths,
+    forRepair = false,
+    force,
+    onWarning,
+  } = options;
+  const inspected = await inspectTarget(targetPath, {
+    needBytes,
+    sourcePaths,
+    onlyRead: !forRepair,
+  });
+  for (const { message } of assertTargetUsable(inspected, {
+    force: !forRepair || force === true,
+  })) {
+    onWarning?.(
+      forRepair
+        ? `${message} (--force)`
+        : `${message}: what is written there meanwhile, or is not written back yet, differs`,
+    );
+  }
+  const id = await identify(targetPath);
+  // What another run is writing would differ for a moment. Later runs need not wait for this one.
+  const lock = await acquireLock('target', id, targetPath);
+  await lock.release();
+  await checkPending(id, options);
+  return engine.open(targetPath, { mode: 'read', exclusive: forRepair && force !== true });
+}
+
+/** Whoever writes to the target first completes such a run, and then it holds something else. */
+async function checkPending(
+  id: string,
+  { targetPath, stateDirectory, forRepair, onWarning }: OpenToVerifyOptions,
+): Promise<void> {
+  const { spoolPath } = await openTargetState(stateDirectoryPath(stateDirectory), id);
+  if ((await stat(spoolPath).catch(() => undefined)) === undefined) return;
+  const message = `a run with --transactional was cut while it changed ${targetPath}`;
+  if (!forRepair) return onWarning?.(message);
+  throw new LvmsyncError('TARGET_UNSUITABLE', message, {
+    path: targetPath,
+    hint: 'run that one again first: it completes what it has begun',
+  });
+}

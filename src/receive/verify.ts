@@ -1,0 +1,90 @@
+/** The receiver's half of a verification: says what its target holds, and writes nothing. */
+import type { Writable } from 'node:stream';
+import type { BlockFile, Engine } from '../block/engine.js';
+import type { ByteSource } from '../stream/bytes.js';
+import { createTransferDigest } from '../stream/digest.js';
+import { encodeMessage } from '../stream/message-encoder.js';
+import { parseRefusal, parseTotals, sameTotals, type Totals } from '../stream/messages.js';
+import { damaged, RECORD } from '../stream/proto4.js';
+import { withTimeout } from '../transport/pulse.js';
+import { createRecordReader, truncated } from '../transport/record-reader.js';
+import type { StreamWriter } from '../transport/stream-writer.js';
+import { createChecker } from './checker.js';
+import { type OpenToVerifyOptions, openTargetToVerify } from './open-to-verify.js';
+import { readHandshake } from './read-handshake.js';
+import { createSoundness } from './soundness.js';
+import { type SenderOptions, whileTelling } from './tell-sender.js';
+import { checkSize, incomplete, readHello, readMessage, receiverHello } from './transfer.js';
+
+export interface VerifyTargetOptions extends OpenToVerifyOptions, Omit<SenderOptions, 'answers'> {
+  answers: Writable;
+  /** What the sender asks. */
+  input: ByteSource;
+  /** Of this program. */
+  version?: string | undefined;
+}
+
+/**
+ * Answers a sender that asks what the target holds. Nothing of it is ever written.
+ *
+ * @throws LvmsyncError as `openTargetToVerify`; STREAM_TRUNCATED, STREAM_DAMAGED, STREAM_UNKNOWN,
+ *   PAST_END, TARGET_TOO_SMALL, what the sender refused with, and what the engine throws; the sender
+ *   is told
+ */
+export function verifyTarget(options: VerifyTargetOptions): Promise<void> {
+  const { input, engine, version = '', timeoutMs = 0 } = options;
+  return whileTelling(options, async (answers) => {
+    const target = await openTargetToVerify(options);
+    try {
+      await answers?.write(encodeMessage(RECORD.hello, receiverHello(version, target)));
+      const source = withTimeout(input, timeoutMs);
+      if (answers !== undefined) await answerChecks({ source, answers, target, engine });
+    } finally {
+      await target.close();
+    }
+  });
+}
+
+interface AnswerOptions {
+  source: ByteSource;
+  answers: StreamWriter;
+  target: BlockFile;
+  engine: Engine;
+}
+
+async function answerChecks({ source, answers, target, engine }: AnswerOptions): Promise<void> {
+  const { protocol } = await readHandshake(source);
+  if (protocol !== 4) throw damaged('only a sender that speaks PROTO[4] can verify');
+  const reader = createRecordReader(source, engine);
+  checkSize(await readHello(reader), target);
+  await answers.write(encodeMessage(RECORD.accept, {}));
+  const { whileSound, fail } = createSoundness();
+  const checker = createChecker({ target, engine, answer: answers.write, fail });
+  for (;;) {
+    const header = await whileSound(reader.nextHeader());
+    switch (header?.type) {
+      case undefined:
+        throw truncated('before its end record');
+      case RECORD.check:
+        await whileSound(checker.check(header, reader));
+        break;
+      case RECORD.alive:
+        await readMessage(reader);
+        break;
+      case RECORD.refuse:
+        throw parseRefusal(await readMessage(reader), 'the sender');
+      case RECORD.end: {
+        const sent = parseTotals(await readMessage(reader));
+        await checker.settle();
+        if (!sameTotals(sent, NOTHING)) throw incomplete(sent, NOTHING);
+        await answers.write(encodeMessage(RECORD.receipt, { ...NOTHING, flushed: true }));
+        return answers.finish();
+      }
+      default:
+        throw damaged(`records of type ${header?.type} are not for a target that is verified`);
+    }
+  }
+}
+
+/** What a verification sends of data. */
+const NOTHING: Totals = { records: 0, dataBytes: 0, digest: createTransferDigest().hex() };

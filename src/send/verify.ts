@@ -1,0 +1,128 @@
+/** The sender's half of a verification: a receiver is asked what its target holds, and sent nothing. */
+import type { Engine } from '../block/engine.js';
+import type { ExtentSource } from '../extents/extents.js';
+import { extentsFrom } from '../extents/from.js';
+import { createTransferDigest } from '../stream/digest.js';
+import { encodeMessage } from '../stream/message-encoder.js';
+import {
+  parseAccept,
+  parseReceipt,
+  parseReceiverHello,
+  type ReceiverHello,
+  refusalOf,
+} from '../stream/messages.js';
+import { RECORD } from '../stream/proto4.js';
+import { streamSource } from '../transport/byte-source.js';
+import type { Channel } from '../transport/channel.js';
+import { keepAlive, withTimeout } from '../transport/pulse.js';
+import { createStreamWriter } from '../transport/stream-writer.js';
+import type { ChangeSource } from './change-source.js';
+import { compareGroups } from './compare.js';
+import {
+  checkReceipt,
+  checkTargetSize,
+  whyItStopped,
+  writeEnd,
+  writeOpening,
+} from './conversation.js';
+import { hashedGroups } from './hashed-groups.js';
+import { createInbox } from './inbox.js';
+import { interruptedError } from './send.js';
+
+/** A check is small, and its data is not kept: so many are on their way at a time, for a far target. */
+const CHECKS_IN_FLIGHT = 256;
+
+export interface ConverseToVerifyOptions {
+  /** To a receiver that was started with `--verify`. */
+  channel: Channel;
+  source: ChangeSource;
+  engine: Engine;
+  version: string;
+  /** How long the receiver may be silent, in milliseconds; 0 for ever. */
+  timeoutMs: number;
+  /** Names the run. */
+  run: string;
+  signal?: AbortSignal | undefined;
+}
+
+/** One going over extents of source and target, which several conversations may share. */
+export interface Pass {
+  readonly extents: ExtentSource;
+  /** What is hashed, and differs, as one. */
+  readonly pieceBytes: number;
+  /** Below it everything has been answered. */
+  doneOffset: number;
+  comparedBytes: number;
+  /** Told every piece that differs, ascending, once. */
+  onDifference(offset: number, length: number): void;
+}
+
+export interface Verification {
+  readonly target: ReceiverHello['target'];
+  /** Goes on with a pass to its end. @throws what engine and conversation throw */
+  compare(pass: Pass): Promise<void>;
+}
+
+/**
+ * Has a conversation in which `talk` compares, and ends it.
+ *
+ * @throws LvmsyncError what the receiver refused with; TARGET_TOO_SMALL, RECEIPT_WRONG,
+ *   PEER_STALLED, CONNECTION_LOST, INTERRUPTED, and what the engine throws
+ */
+export async function converseToVerify(
+  options: ConverseToVerifyOptions,
+  talk: (verification: Verification) => Promise<void>,
+): Promise<void> {
+  const { channel, source, engine, timeoutMs, run, signal } = options;
+  const writer = createStreamWriter(channel.input);
+  const inbox = createInbox({
+    source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
+    engine,
+    peer: channel.description,
+    onFailure: writer.fail,
+  });
+  const stopKeepingAlive = keepAlive(writer, timeoutMs);
+
+  async function compare(pass: Pass): Promise<void> {
+    const { extents, pieceBytes, doneOffset } = pass;
+    const rest = doneOffset === 0 ? extents : await extentsFrom(extents, doneOffset);
+    const answered = (offset: number, length: number) => {
+      if (signal?.aborted) throw interruptedError();
+      pass.doneOffset = offset + length;
+      pass.comparedBytes += length;
+    };
+    await compareGroups(hashedGroups({ extents: rest, pieceBytes, data: source.data, engine }), {
+      writer,
+      inbox,
+      limitBytes: source.volumeBytes,
+      checksInFlight: CHECKS_IN_FLIGHT,
+      onEqual: answered,
+      onDifference(offset, length) {
+        answered(offset, length);
+        pass.onDifference(offset, length);
+      },
+    });
+  }
+
+  try {
+    const answers = { hello: inbox.expect(RECORD.hello), accept: inbox.expect(RECORD.accept) };
+    await writeOpening(writer, options, run);
+    const hello = parseReceiverHello((await answers.hello).payload);
+    checkTargetSize(hello, source, channel.description);
+    parseAccept((await answers.accept).payload);
+    await talk({ target: hello.target, compare });
+    const receipt = inbox.expect(RECORD.receipt);
+    const nothing = { records: 0, dataBytes: 0, digest: createTransferDigest().hex() };
+    await writeEnd(writer, nothing);
+    stopKeepingAlive(); // a receiver that misses the end record must come to an end
+    channel.input.end();
+    checkReceipt(parseReceipt((await receipt).payload), nothing);
+  } catch (error) {
+    if (!channel.input.destroyed && !channel.input.writableEnded) {
+      await writer.write(encodeMessage(RECORD.refuse, refusalOf(error))).catch(() => undefined);
+    }
+    throw await whyItStopped(error, inbox);
+  } finally {
+    stopKeepingAlive();
+  }
+}
