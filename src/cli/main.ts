@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { EXIT, LvmsyncError } from '../index.js';
 import { runApply } from './apply.js';
+import { runCopy } from './copy.js';
 import { collectInOneGo } from './heap.js';
 import { runMigrate } from './migrate.js';
 import { type Chosen, parseCommandLine } from './program.js';
@@ -36,7 +37,12 @@ export async function main(argv: readonly string[]): Promise<number> {
     const [source, destination] = chosen.words;
     const isReceiver = options.apply !== undefined || options.server;
     const runClassic = isReceiver ? runApply : runSync;
-    const commands = { rollback: runRollback, migrate: runMigrate, verify: runVerify };
+    const commands = {
+      rollback: runRollback,
+      copy: runCopy,
+      migrate: runMigrate,
+      verify: runVerify,
+    };
     const run = { ...commands, classic: runClassic }[command];
     const job = { source, destination, options, reporter, signal: interruption.signal };
     return (await run(job)) ?? EXIT.success;

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { copyCommand } from './copy-command.js';
 import { migrateCommand } from './migrate-command.js';
 import type { CliOptions, MigrateCliOptions } from './options.js';
 import {
@@ -28,7 +29,7 @@ import { packageVersion } from './version.js';
 
 /** Which command a command line is for. */
 export interface Chosen {
-  command: 'classic' | 'rollback' | 'migrate' | 'verify';
+  command: 'classic' | 'rollback' | 'copy' | 'migrate' | 'verify';
   words: (string | undefined)[];
   options: CliOptions;
 }
@@ -51,6 +52,12 @@ export function parseCommandLine(argv: readonly string[]): Chosen {
     chosen = { command: 'rollback', words: [snapback, target], options };
   });
   program.addCommand(rollback);
+  const copy = copyCommand().exitOverride();
+  copy.action((source: string, target: string) => {
+    const options = { ...program.opts<CliOptions>(), ...copy.opts<Partial<CliOptions>>() };
+    chosen = { command: 'copy', words: [source, target], options };
+  });
+  program.addCommand(copy);
   const migrate = migrateCommand().exitOverride();
   migrate.action((origin: string, target: string | undefined) => {
     const migration = migrate.opts<MigrateCliOptions>();

@@ -1,0 +1,48 @@
+import { Command } from 'commander';
+import {
+  bufferMemory,
+  channels,
+  compress,
+  dataChannel,
+  debug,
+  engine,
+  force,
+  OUTPUT,
+  queueDepth,
+  quiet,
+  remoteCommand,
+  retries,
+  rsh,
+  sshConfig,
+  stateDir,
+  streams,
+  timeout,
+  verbose,
+} from './shared-options.js';
+
+export function copyCommand(): Command {
+  return new Command('copy')
+    .description(
+      'Copy a whole snapshot, volume, block device or file. Zeroes are not sent. May be interrupted and run again: it goes on where it was.',
+    )
+    .argument('<source>', 'a snapshot, a logical volume, a block device or a file')
+    .argument('<target>', 'what becomes the same: [[user@]host:]device')
+    .addOption(rsh())
+    .addOption(remoteCommand())
+    .addOption(sshConfig())
+    .addOption(timeout())
+    .addOption(retries())
+    .addOption(channels())
+    .addOption(streams())
+    .addOption(dataChannel())
+    .addOption(compress())
+    .addOption(engine())
+    .addOption(queueDepth())
+    .addOption(bufferMemory())
+    .addOption(stateDir())
+    .addOption(force())
+    .addOption(verbose())
+    .addOption(debug())
+    .addOption(quiet())
+    .configureOutput(OUTPUT);
+}

@@ -1,0 +1,44 @@
+import { deliver, type Lock, lockSnapshot, openNamedSource, parseDestination } from '../index.js';
+import { connectTo } from './connect.js';
+import { deliveryOptions } from './delivery.js';
+import { openEngine } from './engine.js';
+import type { Job } from './job.js';
+
+/** `lvmsync copy SOURCE TARGET`: every byte of a volume, but for its zeroes. */
+export async function runCopy(job: Job): Promise<void> {
+  const { source: name = '', destination: target = '', reporter } = job;
+  const place = parseDestination(target);
+  const engine = openEngine(job);
+  const startedAt = performance.now();
+  const { source, mountPoint } = await openNamedSource(name, engine);
+  let lock: Lock | undefined;
+  try {
+    lock = await lockSnapshot(source);
+    if (mountPoint !== undefined) {
+      reporter.warn(
+        `${name} is mounted on ${mountPoint}: what is written during the copy makes it a mixture of old and new; copy a snapshot of it`,
+      );
+    }
+    const connection = connectTo(job, place, { engine, source });
+    try {
+      const { streamBytes } = await deliver({
+        ...deliveryOptions(job, place),
+        source,
+        engine,
+        open: connection.open,
+        protocol: 4,
+        base: 'none',
+        skipUnchanged: 'never',
+      });
+      const seconds = (performance.now() - startedAt) / 1000;
+      reporter.say(
+        `Copied ${source.volumeBytes} bytes in ${seconds.toFixed(2)} seconds, as ${streamBytes} bytes of stream`,
+      );
+    } finally {
+      await connection.close();
+    }
+  } finally {
+    await source.close();
+    await lock?.release();
+  }
+}
