@@ -74,8 +74,9 @@ export function createClearing(options: ClearingOptions): Pick<BlockFile, 'zero'
 
   async function discardStep(step: Ranges): Promise<void> {
     const { middles, rest } = split(step, kernel?.alignBytes ?? 1);
-    if (!(await ask('discard', middles))) return zeroStep(step);
-    await (kernel?.thinVolume ? zeroWhereNeeded(step) : writeZeroes(rest));
+    const discarded = await ask('discard', middles);
+    if (kernel?.thinVolume) return zeroWhereNeeded(step);
+    await (discarded ? writeZeroes(rest) : zeroStep(step));
   }
 
   async function writeZeroes(ranges: Ranges): Promise<void> {
@@ -133,7 +134,9 @@ export function createClearing(options: ClearingOptions): Pick<BlockFile, 'zero'
 
   return {
     async zero(ranges) {
-      for (const step of steps(ranges)) await zeroStep(step);
+      // What a thin volume does not hold reads as zeroes: to write them would allocate it.
+      const clearStep = kernel?.thinVolume ? discardStep : zeroStep;
+      for (const step of steps(ranges)) await clearStep(step);
     },
     async discard(ranges) {
       for (const step of steps(ranges)) await discardStep(step);

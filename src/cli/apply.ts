@@ -5,6 +5,7 @@ import {
   type Engine,
   type LinkPolicy,
   LvmsyncError,
+  type NewVolume,
   openFileSource,
   standardOutput,
   streamSource,
@@ -12,6 +13,7 @@ import {
 } from '../index.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
+import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 const STDIN_FD = 0;
@@ -37,6 +39,8 @@ export async function runApply(job: Job): Promise<void> {
       transactional: options.transactional,
       stateDirectory: options.stateDir,
       force: options.force,
+      create: newVolume(options),
+      onNote: reporter.note,
       onWarning: reporter.warn,
       onRefusalSent: reporter.hushFailure,
       // Only a sender that asked for PROTO[4] listens.
@@ -51,6 +55,12 @@ export async function runApply(job: Job): Promise<void> {
   } finally {
     await input.close?.();
   }
+}
+
+/** `--create-bytes`: started by `lvmsync copy --create` at the other end. */
+function newVolume({ createBytes, createThinpool }: CliOptions): NewVolume | undefined {
+  if (createBytes === undefined) return undefined;
+  return { sizeBytes: createBytes, thinPool: createThinpool };
 }
 
 /** `--verify`: started by `lvmsync verify` at the other end. */

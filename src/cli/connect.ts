@@ -68,7 +68,7 @@ export function connectTo(
       if (place.kind === 'local')
         return openLocalChannel(job, source, engine, place.path, protocol);
       const there = await reconnect(place.user, place.host);
-      return openRemoteChannel(job, there, place.path, protocol, onStderr);
+      return openRemoteChannel(job, there, place.path, protocol, onStderr, source.volumeBytes);
     },
     async openVerifier(onStderr, forRepair = job.options.repair) {
       if (place.kind === 'local') {
@@ -117,8 +117,12 @@ async function openLocalChannel(
       transactional: options.transactional,
       stateDirectory: options.stateDir,
       force: options.force,
+      ...(options.create && {
+        create: { sizeBytes: source.volumeBytes, thinPool: options.thinpool },
+      }),
       needBytes: source.volumeBytes,
       sourcePaths: source.paths,
+      onNote: reporter.note,
       onWarning: reporter.warn,
     });
   });
@@ -173,6 +177,7 @@ function openRemoteChannel(
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
+  volumeBytes: number,
 ): Promise<Channel> {
   if (options.transactional && protocol === 3) {
     throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
@@ -193,6 +198,8 @@ function openRemoteChannel(
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
     if (options.transactional) argv.push('--transactional');
+    if (options.create) argv.push('--create-bytes', String(volumeBytes));
+    if (options.thinpool !== undefined) argv.push('--create-thinpool', options.thinpool);
   }
   argv.push(path);
   return transport.open(argv, onStderr);

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import {
   bufferMemory,
   channels,
@@ -27,6 +27,13 @@ export function copyCommand(): Command {
     )
     .argument('<source>', 'a snapshot, a logical volume, a block device or a file')
     .argument('<target>', 'what becomes the same: [[user@]host:]device')
+    .addOption(
+      new Option(
+        '--create',
+        "make the target where there is none: a logical volume /dev/GROUP/NAME of the source's size",
+      ),
+    )
+    .addOption(new Option('--thinpool <pool>', 'make a thin volume, in this pool of the group'))
     .addOption(rsh())
     .addOption(remoteCommand())
     .addOption(sshConfig())

@@ -2,11 +2,13 @@ import { deliver, type Lock, lockSnapshot, openNamedSource, parseDestination } f
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
-import type { Job } from './job.js';
+import { type Job, usageError } from './job.js';
 
 /** `lvmsync copy SOURCE TARGET`: every byte of a volume, but for its zeroes. */
 export async function runCopy(job: Job): Promise<void> {
-  const { source: name = '', destination: target = '', reporter } = job;
+  const { source: name = '', destination: target = '', options, reporter } = job;
+  if (options.thinpool !== undefined && !options.create)
+    throw usageError('--thinpool needs --create');
   const place = parseDestination(target);
   const engine = openEngine(job);
   const startedAt = performance.now();

@@ -37,6 +37,12 @@ export interface CliOptions {
   sample?: SampleSize;
   /** A snapshot: what it lists is all that is compared. */
   changed?: string;
+  /** Of a copy: make the target where there is none. */
+  create?: true;
+  thinpool?: string;
+  /** The same, of its receiver. */
+  createBytes?: number;
+  createThinpool?: string;
   migration?: MigrateCliOptions;
   force?: true;
 }

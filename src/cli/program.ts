@@ -126,6 +126,8 @@ function classicProgram(): Command {
     .addOption(new Option('--server').hideHelp().conflicts(['apply', 'stdout']))
     .addOption(new Option('--verify').hideHelp().conflicts(['stdout', 'snapback', 'transactional']))
     .addOption(new Option('--repair').hideHelp())
+    .addOption(new Option('--create-bytes <size>').hideHelp().argParser(parseBytes))
+    .addOption(new Option('--create-thinpool <pool>').hideHelp())
     .addOption(
       new Option('-s, --stdout', 'write the stream to standard output').conflicts([
         'apply',
@@ -187,6 +189,12 @@ function classicProgram(): Command {
     )
     .showSuggestionAfterError()
     .configureOutput(OUTPUT);
+}
+
+function parseBytes(text: string): number {
+  const bytes = Number(text);
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new InvalidArgumentError('It is a number of bytes.');
 }
 
 function parseProtocol(text: string): 3 | 4 | 'auto' {

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { nullTarget } from '../block/null-target.js';
 import { LvmsyncError } from '../errors.js';
+import { createMissingVolume, type NewVolume } from '../lvm/create-volume.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { RECORD } from '../stream/proto4.js';
@@ -29,6 +30,10 @@ export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   snapbackPath?: string | undefined;
   /** 4 (the default): an undo log; 3: what an original lvmsync can apply. */
   snapbackFormat?: 3 | 4 | undefined;
+  /** Make the target, a logical volume, where there is none. */
+  create?: NewVolume | undefined;
+  /** Told what was made. */
+  onNote?: ((line: string) => void) | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
 }
@@ -43,6 +48,7 @@ export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
 export function applyStream(options: ApplyOptions): Promise<ReceiveReport> {
   return whileTelling(options, async (answers) => {
     checkOptions(options);
+    await createTarget(options);
     const target = await openTargetForWriting(options);
     try {
       return await applyTo(target, answers, options);
@@ -57,6 +63,11 @@ function checkOptions({ transactional, snapbackPath, snapbackFormat }: ApplyOpti
   throw new LvmsyncError('USAGE', '--transactional needs the snapback in format 4', {
     hint: 'leave --snapback-format away: a snapback in format 3 cannot be gone on with',
   });
+}
+
+async function createTarget({ create, targetPath, onNote }: ApplyOptions): Promise<void> {
+  if (create === undefined || !(await createMissingVolume(targetPath, create))) return;
+  onNote?.(`made ${targetPath}`);
 }
 
 async function applyTo(
