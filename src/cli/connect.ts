@@ -21,7 +21,7 @@ import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
 
 export interface Connection {
-  /** Starts a receiver, over a new connection; the one before is closed. */
+  /** Starts a receiver, over a new connection unless the receiver before ended well. */
   open(protocol: Protocol, onStderr: (chunk: Buffer) => void): Promise<Channel>;
   /**
    * Starts a receiver that answers what its target holds, and writes nothing.
@@ -56,26 +56,38 @@ export function connectTo(
   { engine, source }: ConnectOptions,
 ): Connection {
   let transport: Transport | undefined;
+  let endedWell = false;
 
-  async function reconnect(user: string | undefined, host: string): Promise<Transport> {
-    await transport?.close();
-    transport = openTransport(job, user, host);
-    return transport;
+  /** Goes on with the connection whose last receiver ended well; makes a new one after a failure. */
+  async function receiver(
+    { user, host }: { user?: string | undefined; host: string },
+    start: (transport: Transport) => Promise<Channel>,
+  ): Promise<Channel> {
+    if (!endedWell) await transport?.close();
+    if (!endedWell || transport === undefined) transport = openTransport(job, user, host);
+    endedWell = false;
+    const channel = await start(transport);
+    channel.end.then(({ status }) => {
+      endedWell = status === 0;
+    });
+    return channel;
   }
 
   return {
     async open(protocol, onStderr) {
       if (place.kind === 'local')
         return openLocalChannel(job, source, engine, place.path, protocol);
-      const there = await reconnect(place.user, place.host);
-      return openRemoteChannel(job, there, place.path, protocol, onStderr, source.volumeBytes);
+      return receiver(place, (there) =>
+        openRemoteChannel(job, there, place.path, protocol, onStderr, source.volumeBytes),
+      );
     },
     async openVerifier(onStderr, forRepair = job.options.repair) {
       if (place.kind === 'local') {
         return openLocalVerifier(job, source, engine, place.path, forRepair);
       }
-      const there = await reconnect(place.user, place.host);
-      return there.open(verifierArgv(job, place.path, forRepair), onStderr);
+      return receiver(place, (there) =>
+        there.open(verifierArgv(job, place.path, forRepair), onStderr),
+      );
     },
     async close() {
       await transport?.close();

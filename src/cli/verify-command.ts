@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { SampleSize } from '../index.js';
+import { BUFFER_MEMORY, type SampleSize } from '../index.js';
+import { parseBufferMemory, rangeOf } from './engine.js';
 import {
-  bufferMemory,
   debug,
   engine,
   force,
@@ -18,6 +18,8 @@ import {
 } from './shared-options.js';
 
 const DEFAULT_SAMPLE: SampleSize = { percent: 1 };
+/** Reading and hashing at once take more in flight than a transfer, which has a link to wait for. */
+const VERIFY_BUFFER_BYTES = 32 << 20;
 const MAX_BLOCKS = 1_000_000;
 
 export function verifyCommand(): Command {
@@ -47,7 +49,14 @@ export function verifyCommand(): Command {
     .addOption(retries())
     .addOption(engine())
     .addOption(queueDepth())
-    .addOption(bufferMemory())
+    .addOption(
+      new Option(
+        '--buffer-memory <size>',
+        `for what is being compared, at each end: ${rangeOf(BUFFER_MEMORY, 'M')}`,
+      )
+        .argParser(parseBufferMemory)
+        .default(VERIFY_BUFFER_BYTES, '32M'),
+    )
     .addOption(stateDir())
     .addOption(force())
     .addOption(verbose())

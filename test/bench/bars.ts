@@ -77,6 +77,11 @@ export function barsOf(results: Results): string {
       },
     },
     {
+      what: 'verify --repair, over `rsync --inplace`',
+      wanted: '>= 2',
+      seen: () => ratio(results, 'verify', 'lvmsync verify --repair', 'rsync --inplace'),
+    },
+    {
       what: 'reading 25 million exceptions, against fio',
       wanted: '>= 0.8',
       seen: () => ratio(results, METADATA, 'lvmsync, native, 25 million', 'fio, 25 million'),

@@ -87,6 +87,28 @@ export const rsync: Contender = {
     ),
 };
 
+/** Compares all of the volume, and makes what differs the same. */
+export const oursVerify: Contender = {
+  name: 'lvmsync verify --repair',
+  argv: ({ originPath, targetPath }, { alias, configFile }) =>
+    [NODE, lvmsyncPath, 'verify', '--repair', '-q', '--ssh-config', configFile].concat(
+      originPath,
+      `${alias}:${targetPath}`,
+    ),
+};
+
+/** Reads both ends at once and does nothing with them: no comparison is faster. */
+export const readBoth: Contender = {
+  name: 'dd of both ends to /dev/null',
+  argv: ({ originPath, targetPath }, { alias, configFile }) =>
+    [
+      'sh',
+      '-c',
+      'ssh -F "$1" "$2" dd if="$3" of=/dev/null bs=1M iflag=direct status=none & dd if="$4" of=/dev/null bs=1M iflag=direct status=none; wait',
+    ].concat('sh', configFile, alias, targetPath, originPath),
+  rateOnly: true,
+};
+
 /** Over a unix socket on this machine: nothing is encrypted. */
 export const nbdcopy: Contender = {
   name: 'nbdcopy, not encrypted',

@@ -133,9 +133,11 @@ async function runScenario(
       rows: [],
       left: [],
     };
+    const bytes = scenario.comparesAll ? volume.originBytes : volume.changedBytes;
     const taking: { contender: Contender; row: Row }[] = [];
     const peers =
-      scenario.roundTripMs === undefined && scenario.contenders.some(({ name }) => /ssh/.test(name))
+      scenario.roundTripMs === undefined &&
+      (scenario.comparesAll || scenario.contenders.some(({ name }) => /ssh/.test(name)))
         ? options.peer.map(peer)
         : [];
     for (const contender of [...scenario.contenders, ...peers]) {
@@ -145,7 +147,7 @@ async function runScenario(
       else
         taking.push({
           contender,
-          row: { name: contender.name, bytes: volume.changedBytes, runs: [] },
+          row: { name: contender.name, bytes, runs: [] },
         });
     }
     for (let round = 1; round <= rounds * (scenario.runsPerRound ?? 1); round++) {
@@ -227,7 +229,11 @@ async function main(): Promise<number> {
     return 0;
   }
   const earlier = options.compare === undefined ? undefined : readResults(options.compare);
-  const help = (await runLvmsync(['--help'])).stdout.toString();
+  const help = (
+    await Promise.all([['--help'], ['verify', '--help']].map((args) => runLvmsync(args)))
+  )
+    .map(({ stdout }) => stdout.toString())
+    .join('');
   const place = await openPlace();
   const results: Results = {
     version: 1,

@@ -8,6 +8,8 @@ import {
   nbdcopy,
   ours,
   oursLocal,
+  oursVerify,
+  readBoth,
   rsync,
   simpleLoop,
   ssh2Alone,
@@ -28,6 +30,8 @@ export interface Scenario {
   roundTripMs?: number;
   /** Short ones are run more often. */
   runsPerRound?: number;
+  /** The rates are of the whole volume, not of what has changed. */
+  comparesAll?: true;
   /** Takes so little that starting up is most of it: the probes would be measured too. */
   withoutProbes?: true;
 }
@@ -134,6 +138,22 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     contenders: [lvmsync, js, dd],
     reference: dd.name,
+  },
+  {
+    name: 'verify',
+    title: '1000 blocks of 4 KiB differ, and nobody knows which',
+    plan(scale) {
+      const originBytes = scaled(2048 * MIB, scale);
+      const oneIn = originBytes / (4 * KIB) / 1000;
+      return {
+        originBytes,
+        chunkBytes: 4 * KIB,
+        changedChunks: scattered(originBytes, 4 * KIB, oneIn, 1),
+      };
+    },
+    contenders: [oursVerify, rsync, readBoth],
+    reference: rsync.name,
+    comparesAll: true,
   },
   {
     name: 'local',

@@ -54,6 +54,15 @@ test('when allowed options are given then they are understood', () => {
   });
 });
 
+test('when a sender asks what the target holds then that needs no permission of its own', () => {
+  const words = ['--verify', '--repair', '--protocol', '4', 'data'];
+  assert.deepEqual(parseServeRequest(request(...words), strict), {
+    targetPath: '/dev/vg/data',
+    verify: true,
+    repair: true,
+  });
+});
+
 const REFUSED: string[] = [
   'lvmsync --apply - --protocol 4 --queue-depth 1025 data',
   'lvmsync --apply - --protocol 4 --queue-depth -1 data',
