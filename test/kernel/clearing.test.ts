@@ -104,7 +104,8 @@ kernelTests(import.meta.url, { disks: ['64M', '64M'] }, ([poolDisk, disk]) => {
       await lvmsyncOk(['--apply', stream, '--snapback', undo, path!]);
       await mustRun('blockdev', ['--flushbufs', path!]);
       assert.ok(readFileSync(path!).equals(applied(base, records)), name);
-      if (name === 'thin') assert.equal(before - (await pool.usedChunks()), 63 + 16);
+      // The whole chunks of 4 MiB, 1 MiB and 2 MiB, of which two do not start at a chunk.
+      if (name === 'thin') assert.equal(before - (await pool.usedChunks()), 63 + 16 + 31);
       await lvmsyncOk(['rollback', undo, path!]);
       await mustRun('blockdev', ['--flushbufs', path!]);
       assert.ok(readFileSync(path!).equals(base), name);
