@@ -7,7 +7,6 @@ import {
   debug,
   engine,
   force,
-  OUTPUT,
   queueDepth,
   quiet,
   remoteCommand,
@@ -50,6 +49,5 @@ export function copyCommand(): Command {
     .addOption(force())
     .addOption(verbose())
     .addOption(debug())
-    .addOption(quiet())
-    .configureOutput(OUTPUT);
+    .addOption(quiet());
 }
