@@ -57,5 +57,14 @@ export {
   migrate,
 } from './workflow/migrate.js';
 export type { MigrateOptions, MigrationPeer, OnStall, VerifyChoice } from './workflow/migration.js';
+export { OFFERS, type Offer, type OfferOptions, offer } from './workflow/offer.js';
+export {
+  type AskOptions,
+  listOffered,
+  type OfferedSource,
+  type PullOptions,
+  type PullReport,
+  pull,
+} from './workflow/pull.js';
 export type { SnapshotSize } from './workflow/store-size.js';
 export { type VerifyOptions, type VerifyReport, verify } from './workflow/verify.js';

@@ -5,6 +5,8 @@ import { copyCommand } from './copy-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
+import { runPull } from './pull.js';
+import { pullCommand } from './pull-command.js';
 import { runRollback } from './rollback.js';
 import { rollbackCommand } from './rollback-command.js';
 import { runServe } from './serve.js';
@@ -21,6 +23,7 @@ export interface CommandEntry {
 /** In the order of `--help`. */
 export const COMMANDS: readonly CommandEntry[] = [
   { define: copyCommand, run: runCopy },
+  { define: pullCommand, run: runPull },
   { define: migrateCommand, run: runMigrate },
   { define: verifyCommand, run: runVerify },
   { define: rollbackCommand, run: runRollback },

@@ -8,14 +8,12 @@ import {
   LvmsyncError,
   localChannel,
   type Protocol,
-  rshTransport,
   runHere,
   runThere,
-  sshHostArgument,
-  sshTransport,
   type Transport,
   verifyTarget,
 } from '../index.js';
+import { connectToHost, openTransport } from './host.js';
 import type { Job } from './job.js';
 import type { CliOptions } from './options.js';
 import { packageVersion } from './version.js';
@@ -42,7 +40,7 @@ export interface ConnectOptions {
 export async function runOnTarget(job: Job, place: Destination, line: string): Promise<void> {
   const { relay } = job.reporter;
   if (place.kind === 'local') return runHere(line, relay);
-  const transport = openTransport(job, place.user, place.host);
+  const transport = openTransport(job, place);
   try {
     await runThere(transport, line, relay);
   } finally {
@@ -55,60 +53,26 @@ export function connectTo(
   place: Destination,
   { engine, source }: ConnectOptions,
 ): Connection {
-  let transport: Transport | undefined;
-  let endedWell = false;
-
-  /** Goes on with the connection whose last receiver ended well; makes a new one after a failure. */
-  async function receiver(
-    { user, host }: { user?: string | undefined; host: string },
-    start: (transport: Transport) => Promise<Channel>,
-  ): Promise<Channel> {
-    if (!endedWell) await transport?.close();
-    if (!endedWell || transport === undefined) transport = openTransport(job, user, host);
-    endedWell = false;
-    const channel = await start(transport);
-    channel.end.then(({ status }) => {
-      endedWell = status === 0;
-    });
-    return channel;
+  const { path } = place;
+  const { repair } = job.options;
+  if (place.kind === 'local') {
+    return {
+      open: (protocol) => openLocalChannel(job, source, engine, path, protocol),
+      openVerifier: (_, forRepair = repair) =>
+        openLocalVerifier(job, source, engine, path, forRepair),
+      close: async () => {},
+    };
   }
-
+  const host = connectToHost(job, place);
   return {
-    async open(protocol, onStderr) {
-      if (place.kind === 'local')
-        return openLocalChannel(job, source, engine, place.path, protocol);
-      return receiver(place, (there) =>
-        openRemoteChannel(job, there, place.path, protocol, onStderr, source.volumeBytes),
-      );
-    },
-    async openVerifier(onStderr, forRepair = job.options.repair) {
-      if (place.kind === 'local') {
-        return openLocalVerifier(job, source, engine, place.path, forRepair);
-      }
-      return receiver(place, (there) =>
-        there.open(verifierArgv(job, place.path, forRepair), onStderr),
-      );
-    },
-    async close() {
-      await transport?.close();
-    },
+    open: (protocol, onStderr) =>
+      host.start((transport) =>
+        openRemoteChannel(job, transport, path, protocol, onStderr, source.volumeBytes),
+      ),
+    openVerifier: (onStderr, forRepair = repair) =>
+      host.start((transport) => transport.open(verifierArgv(job, path, forRepair), onStderr)),
+    close: host.close,
   };
-}
-
-function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
-  const { remoteCommand } = options;
-  if (options.rsh !== undefined) {
-    const address = sshHostArgument(user, host);
-    return rshTransport({ command: options.rsh, host: address, remoteCommand });
-  }
-  return sshTransport({
-    user,
-    host,
-    remoteCommand,
-    configPath: options.sshConfig,
-    onNote: reporter.note,
-    onWarning: reporter.warn,
-  });
 }
 
 async function openLocalChannel(
@@ -175,7 +139,7 @@ function verifierArgv({ options }: Job, path: string, forRepair: boolean | undef
 }
 
 /** What only a receiver of ours understands. */
-function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[] {
+export function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[] {
   const words = ['--protocol', '4', '--timeout', String(timeout)];
   if (queueDepth !== undefined) words.push('--queue-depth', String(queueDepth));
   if (bufferMemory !== undefined) words.push('--buffer-memory', String(bufferMemory));

@@ -1,17 +1,44 @@
-import { deliver, type Lock, lockSnapshot, openNamedSource, parseDestination } from '../index.js';
+import {
+  deliver,
+  type Engine,
+  type Lock,
+  lockSnapshot,
+  openNamedSource,
+  parseDestination,
+} from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
+import { pullHere } from './pull.js';
+import { remoteSource } from './source-host.js';
 
-/** `lvmsync copy SOURCE TARGET`: every byte of a volume, but for its zeroes. */
+/** `lvmsync copy SOURCE TARGET`, one of which may be on another host: every byte of a volume, but for its zeroes. */
 export async function runCopy(job: Job): Promise<undefined> {
   const { source: name = '', destination: target = '', options, reporter } = job;
   if (options.thinpool !== undefined && !options.create)
     throw usageError('--thinpool needs --create');
-  const place = parseDestination(target);
+  const pulled = remoteSource(job, name, target);
   const engine = openEngine(job);
   const startedAt = performance.now();
+  const { volumeBytes, streamBytes } =
+    pulled === undefined
+      ? await copyFromHere(job, name, target, engine)
+      : await pullHere(job, pulled, 'whole', engine);
+  const seconds = (performance.now() - startedAt) / 1000;
+  reporter.say(
+    `Copied ${volumeBytes} bytes in ${seconds.toFixed(2)} seconds, as ${streamBytes} bytes of stream`,
+  );
+}
+
+async function copyFromHere(
+  job: Job,
+  name: string,
+  target: string,
+  engine: Engine,
+): Promise<{ volumeBytes: number; streamBytes: number }> {
+  const { reporter } = job;
+  const place = parseDestination(target);
   const { source, mountPoint } = await openNamedSource(name, engine);
   let lock: Lock | undefined;
   try {
@@ -32,10 +59,7 @@ export async function runCopy(job: Job): Promise<undefined> {
         base: 'none',
         skipUnchanged: 'never',
       });
-      const seconds = (performance.now() - startedAt) / 1000;
-      reporter.say(
-        `Copied ${source.volumeBytes} bytes in ${seconds.toFixed(2)} seconds, as ${streamBytes} bytes of stream`,
-      );
+      return { volumeBytes: source.volumeBytes, streamBytes };
     } finally {
       await connection.close();
     }

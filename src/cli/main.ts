@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { EXIT, LvmsyncError } from '../index.js';
 import { runApply } from './apply.js';
 import { collectInOneGo } from './heap.js';
+import { runOffer } from './offer.js';
 import { type Chosen, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { runSync } from './sync.js';
@@ -30,7 +31,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const [source, destination] = words;
     const isReceiver = options.apply !== undefined || options.server;
-    const run = chosen.run ?? (isReceiver ? runApply : runSync);
+    const runClassic = isReceiver ? runApply : options.sendToStdio ? runOffer : runSync;
+    const run = chosen.run ?? runClassic;
     const job = { words, source, destination, options, reporter, signal: interruption.signal };
     return (await run(job)) ?? EXIT.success;
   } catch (error) {

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { OFFERS } from '../index.js';
 import { COMMANDS } from './command-table.js';
 import type { Run } from './job.js';
 import type { CliOptions } from './options.js';
@@ -7,10 +8,12 @@ import {
   channels,
   compress,
   dataChannel,
+  dataSource,
   debug,
   engine,
   force,
   noSkipUnchanged,
+  noVerifyBase,
   OUTPUT,
   queueDepth,
   quiet,
@@ -18,11 +21,15 @@ import {
   retries,
   rsh,
   skipUnchanged,
+  snapback,
+  snapbackFormat,
   sshConfig,
   stateDir,
   streams,
   timeout,
+  transactional,
   verbose,
+  verifyBase,
 } from './shared-options.js';
 import { packageVersion } from './version.js';
 
@@ -79,23 +86,9 @@ function classicProgram(): Command {
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())
-    .addOption(
-      new Option('-b, --snapback <file>', 'save what is overwritten, on the receiving side'),
-    )
-    .addOption(
-      new Option(
-        '--snapback-format <format>',
-        '4 for rollback, 3 for what an original lvmsync can apply (default: 4)',
-      )
-        .choices(['3', '4'])
-        .argParser(parseFormat),
-    )
-    .addOption(
-      new Option(
-        '--transactional',
-        'write nothing before everything has come: the target becomes new, or stays as it is',
-      ).conflicts('stdout'),
-    )
+    .addOption(snapback())
+    .addOption(snapbackFormat())
+    .addOption(transactional())
     .addOption(stateDir())
     .addOption(
       new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
@@ -105,6 +98,13 @@ function classicProgram(): Command {
       new Option('--answer-checks').hideHelp().conflicts(['stdout', 'snapback', 'transactional']),
     )
     .addOption(new Option('--repair').hideHelp())
+    .addOption(
+      new Option('--send-to-stdio <offer>')
+        .choices([...OFFERS])
+        .hideHelp()
+        .conflicts(['apply', 'server', 'stdout']),
+    )
+    .addOption(new Option('--whole').hideHelp())
     .addOption(new Option('--create-bytes <size>').hideHelp().argParser(parseBytes))
     .addOption(new Option('--create-thinpool <pool>').hideHelp())
     .addOption(
@@ -113,12 +113,7 @@ function classicProgram(): Command {
         'snapback',
       ]),
     )
-    .addOption(
-      new Option(
-        '-r, --data-source <device>',
-        'read the data here: a later snapshot of the same origin',
-      ),
-    )
+    .addOption(dataSource())
     .addOption(
       new Option(
         '--cow-device <store>',
@@ -145,15 +140,8 @@ function classicProgram(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
-    .addOption(
-      new Option(
-        '--verify-base <how>',
-        'check that the target holds what the changes were made to before writing',
-      )
-        .choices(['sample', 'full'])
-        .default('sample'),
-    )
-    .addOption(new Option('--no-verify-base', 'write without that check'))
+    .addOption(verifyBase())
+    .addOption(noVerifyBase())
     .addOption(force())
     .enablePositionalOptions()
     .helpCommand(false)
@@ -175,9 +163,4 @@ function parseProtocol(text: string): 3 | 4 | 'auto' {
   if (text === 'auto') return text;
   if (text === '3' || text === '4') return text === '3' ? 3 : 4;
   throw new InvalidArgumentError('Allowed choices are 3, 4, auto.');
-}
-
-function parseFormat(text: string): 3 | 4 {
-  if (text === '3' || text === '4') return text === '3' ? 3 : 4;
-  throw new InvalidArgumentError('Allowed choices are 3, 4.');
 }

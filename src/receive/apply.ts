@@ -24,6 +24,8 @@ import { readUndoLog } from './undo-log-reader.js';
 export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   /** The stream. One with `rewind` is read and checked whole before the target is touched. */
   input: ByteSource & { rewind?(): void; readonly path?: string };
+  /** Who sends, for messages; `the sender` unless said. */
+  peer?: string | undefined;
   /** How the sender may reach this end with further links. */
   links?: LinkPolicy | undefined;
   /** Where to save what is overwritten. */
@@ -152,8 +154,9 @@ async function receiveAny(
     await target.state.forgetProgress();
     return receive({ source, target: target.file, engine, ...(snapback && { snapback }) });
   }
-  const { links, timeoutMs } = options;
-  const transfer = { source, answers, target: target.file, engine, snapback, links, timeoutMs };
+  const { peer, links, timeoutMs } = options;
+  const ends = { peer, source, answers, target: target.file };
+  const transfer = { ...ends, engine, snapback, links, timeoutMs };
   const { records, dataBytes } = options.transactional
     ? await receiveIntoSpool(target, transfer, options)
     : await receiveTransfer({ ...transfer, progress: await openProgress(target, answers) });

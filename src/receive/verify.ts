@@ -52,7 +52,13 @@ interface AnswerOptions {
   engine: Engine;
 }
 
-async function answerChecks({ source, answers, target, engine }: AnswerOptions): Promise<void> {
+/** From the sender's label to the receipt. @throws as `verifyTarget` */
+export async function answerChecks({
+  source,
+  answers,
+  target,
+  engine,
+}: AnswerOptions): Promise<void> {
   const { protocol } = await readHandshake(source);
   if (protocol !== 4) throw damaged('only a sender that speaks PROTO[4] can verify');
   const reader = createRecordReader(source, engine);

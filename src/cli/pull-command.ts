@@ -1,0 +1,56 @@
+import { Command } from 'commander';
+import {
+  bufferMemory,
+  compress,
+  dataSource,
+  debug,
+  engine,
+  force,
+  noSkipUnchanged,
+  noVerifyBase,
+  queueDepth,
+  quiet,
+  remoteCommand,
+  retries,
+  rsh,
+  skipUnchanged,
+  snapback,
+  snapbackFormat,
+  sshConfig,
+  stateDir,
+  timeout,
+  transactional,
+  verbose,
+  verifyBase,
+} from './shared-options.js';
+
+export function pullCommand(): Command {
+  return new Command('pull')
+    .description(
+      'Bring the changes that a snapshot on another host lists onto a target of this one: for where a connection can be made in that direction only.',
+    )
+    .argument('<snapshot>', 'the snapshot there: [user@]host:snapshot')
+    .argument('<target>', 'the device here')
+    .addOption(dataSource())
+    .addOption(snapback())
+    .addOption(snapbackFormat())
+    .addOption(transactional())
+    .addOption(verifyBase())
+    .addOption(noVerifyBase())
+    .addOption(rsh())
+    .addOption(remoteCommand())
+    .addOption(sshConfig())
+    .addOption(timeout())
+    .addOption(retries())
+    .addOption(compress())
+    .addOption(skipUnchanged())
+    .addOption(noSkipUnchanged())
+    .addOption(engine())
+    .addOption(queueDepth())
+    .addOption(bufferMemory())
+    .addOption(stateDir())
+    .addOption(force())
+    .addOption(verbose())
+    .addOption(debug())
+    .addOption(quiet());
+}

@@ -1,0 +1,117 @@
+/**
+ * What a source's machine does for a receiver that asks for it: lvmsync, started by the other end
+ * with `--send-to-stdio`, as docs/protocol.md has it ("A transfer on request").
+ */
+import type { Writable } from 'node:stream';
+import type { Engine } from '../block/engine.js';
+import { readHandshake } from '../receive/read-handshake.js';
+import { whileTelling } from '../receive/tell-sender.js';
+import { receiverHello } from '../receive/transfer.js';
+import { answerChecks } from '../receive/verify.js';
+import type { BaseCheck } from '../send/base-check.js';
+import type { ChangeSource } from '../send/change-source.js';
+import { writeOpening } from '../send/conversation.js';
+import { interruptedError } from '../send/send.js';
+import type { SkipUnchanged } from '../send/skip-unchanged.js';
+import { newRun, sendOnRequest } from '../send/transfer.js';
+import { comparedBlockBytes } from '../send/unchanged-blocks.js';
+import type { ByteSource } from '../stream/bytes.js';
+import { encodeMessage } from '../stream/message-encoder.js';
+import { damaged, RECORD } from '../stream/proto4.js';
+import { readExtents, writeExtents } from '../transport/extent-records.js';
+import { withTimeout } from '../transport/pulse.js';
+import { createRecordReader } from '../transport/record-reader.js';
+import type { StreamWriter } from '../transport/stream-writer.js';
+
+/**
+ * What is offered: all extents of the source, those of them that the receiver names, their list,
+ * or answers to the receiver's checks.
+ */
+export const OFFERS = ['all', 'ranges', 'list', 'answers'] as const;
+export type Offer = (typeof OFFERS)[number];
+
+export interface OfferOptions {
+  offer: Offer;
+  /** The receiver is kept waiting meanwhile. */
+  openSource(): Promise<ChangeSource>;
+  /** From the receiver. */
+  input: ByteSource;
+  /** To the receiver. */
+  output: Writable;
+  engine: Engine;
+  version: string;
+  base: BaseCheck;
+  skipUnchanged: SkipUnchanged;
+  compress?: boolean | undefined;
+  /** How long the receiver may be silent, in milliseconds; 0 for ever. */
+  timeoutMs: number;
+  signal?: AbortSignal | undefined;
+  /** Called when the receiver knows of a failure, and will show it. */
+  onRefusalSent?: (() => void) | undefined;
+  onNote?: ((line: string) => void) | undefined;
+  onWarning?: ((line: string) => void) | undefined;
+}
+
+/**
+ * Sends what is asked for. Resolves when the receiver has acknowledged it and has been told that
+ * the source is unchanged.
+ *
+ * @throws LvmsyncError what opening the source throws, and as `sendTransfer`; the receiver is told
+ */
+export function offer(options: OfferOptions): Promise<void> {
+  const { output, timeoutMs, onRefusalSent, openSource, signal } = options;
+  return whileTelling({ answers: output, timeoutMs, onRefusalSent }, async (writer) => {
+    if (writer === undefined) return;
+    const source = await openSource();
+    try {
+      await serve(source, writer, options);
+    } catch (error) {
+      throw signal?.aborted ? interruptedError() : error;
+    } finally {
+      await source.close();
+    }
+  });
+}
+
+async function serve(
+  source: ChangeSource,
+  writer: StreamWriter,
+  options: OfferOptions,
+): Promise<void> {
+  const { offer: offered, input, timeoutMs, version, engine } = options;
+  if (offered === 'list') {
+    await writeOpening(writer, { source, version, isLabelled: true }, newRun());
+    await writeExtents(writer, source.extents);
+    return confirm(source, writer);
+  }
+  if (offered === 'answers') {
+    await writer.write(encodeMessage(RECORD.hello, receiverHello(version, source.data)));
+    const timed = withTimeout(input, timeoutMs);
+    return answerChecks({ source: timed, answers: writer, target: source.data, engine });
+  }
+  const asked = offered === 'all' ? source : await partAskedFor(source, options);
+  await sendOnRequest({ ...options, source: asked, writer });
+  await confirm(source, writer);
+}
+
+/** What the receiver names before it begins the transfer itself. */
+async function partAskedFor(
+  { discarded: _, ...source }: ChangeSource,
+  { input, timeoutMs, engine }: OfferOptions,
+): Promise<ChangeSource> {
+  const timed = withTimeout(input, timeoutMs);
+  const { protocol } = await readHandshake(timed);
+  if (protocol !== 4) throw damaged('only a receiver that speaks PROTO[4] can name extents');
+  const { volumeBytes } = source;
+  const blockBytes = comparedBlockBytes(source);
+  const reader = createRecordReader(timed, engine);
+  const extents = await readExtents(reader, { volumeBytes, blockBytes });
+  return { ...source, extents, async *pairs() {} };
+}
+
+/** The last word: what was sent is right. */
+async function confirm(source: ChangeSource, writer: StreamWriter): Promise<void> {
+  await source.recheck();
+  await writer.write(encodeMessage(RECORD.confirm));
+  await writer.finish();
+}
