@@ -67,4 +67,10 @@ export {
   pull,
 } from './workflow/pull.js';
 export type { SnapshotSize } from './workflow/store-size.js';
-export { type VerifyOptions, type VerifyReport, verify } from './workflow/verify.js';
+export {
+  type VerifyOptions,
+  type VerifyReport,
+  type VerifyWishes,
+  verify,
+} from './workflow/verify.js';
+export { type VerifyPulledOptions, verifyPulled } from './workflow/verify-pulled.js';

@@ -7,7 +7,6 @@ import {
   openNamedSource,
   openSnapshotSource,
   standardOutput,
-  streamSource,
 } from '../index.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
@@ -24,13 +23,10 @@ export async function runOffer(job: Job): Promise<undefined> {
   }
   if (isatty(STDOUT_FD)) throw usageError('standard output is a terminal, not a receiver');
   const engine = openEngine(job);
-  const input = process.stdin;
-  const interrupt = () => void input.destroy();
-  signal.addEventListener('abort', interrupt, { once: true });
   await offer({
     offer: offered,
     openSource: () => (whole ? openWhole(job, name, engine) : openChanges(job, name, engine)),
-    input: streamSource(input, 'the receiver'),
+    input: process.stdin,
     output: standardOutput(),
     engine,
     version: packageVersion(),

@@ -1,7 +1,7 @@
 import { type Engine, type PullReport, pull } from '../index.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
-import { connectToSource, type RemotePlace, remoteSource } from './source-host.js';
+import { connectToSource, type RemoteSource, remoteSource } from './source-host.js';
 import { packageVersion } from './version.js';
 
 /** `lvmsync pull HOST:SNAPSHOT TARGET`. */
@@ -28,7 +28,7 @@ export async function runPull(job: Job): Promise<undefined> {
 /** Brings the changes that a source lists, or all of it, onto a target of this machine. */
 export async function pullHere(
   job: Job,
-  { place, targetPath }: { place: RemotePlace; targetPath: string },
+  { place, targetPath }: RemoteSource,
   what: 'changes' | 'whole',
   engine: Engine,
 ): Promise<PullReport> {

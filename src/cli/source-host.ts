@@ -14,6 +14,12 @@ import type { CliOptions } from './options.js';
 
 export type RemotePlace = Extract<Destination, { kind: 'remote' }>;
 
+export interface RemoteSource {
+  place: RemotePlace;
+  /** On this machine. */
+  targetPath: string;
+}
+
 export interface SourceHost {
   /** What it takes to ask for `name` there: what it lists, or all of it. */
   ask(name: string, what: 'changes' | 'whole', engine: Engine): AskOptions;
@@ -29,7 +35,7 @@ export function remoteSource(
   { options }: Job,
   source: string,
   target: string,
-): { place: RemotePlace; targetPath: string } | undefined {
+): RemoteSource | undefined {
   const place = parseDestination(source);
   if (place.kind === 'local') return undefined;
   const { kind, path: targetPath } = parseDestination(target);

@@ -50,7 +50,7 @@ export interface SendTransferOptions {
 export interface ConverseOptions extends SendTransferOptions {
   /** How much of the target is checked to hold the base before anything is overwritten. */
   base: BaseCheck;
-  /** How long the receiver may be silent, in milliseconds; 0 for ever. */
+  /** How long the receiver, or a further link, may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
   /** Whether to leave out what the target holds already within changed chunks; `never` unless said. */
   skipUnchanged?: SkipUnchanged | undefined;
@@ -69,7 +69,7 @@ export interface ChannelOptions extends ConverseOptions {
 export interface OnRequestOptions extends ConverseOptions {
   /** What the receiver that asks is answered with; it has had the label. */
   writer: StreamWriter;
-  /** What it says, from its label on. */
+  /** What it says, from its label on; fails when that takes too long. */
   input: ByteSource;
 }
 
@@ -137,9 +137,9 @@ export async function sendTransfer(options: ChannelOptions): Promise<SendReport>
  * @throws LvmsyncError as `sendTransfer`
  */
 export async function sendOnRequest(options: OnRequestOptions): Promise<SendReport> {
-  const { source, input, engine, writer, timeoutMs } = options;
+  const { source, input, engine, writer } = options;
   const inbox = createInbox({
-    source: withTimeout(input, timeoutMs),
+    source: input,
     engine,
     peer: input.description,
     onFailure: writer.fail,

@@ -2,7 +2,9 @@
  * What a source's machine does for a receiver that asks for it: lvmsync, started by the other end
  * with `--send-to-stdio`, as docs/protocol.md has it ("A transfer on request").
  */
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../block/engine.js';
 import { readHandshake } from '../receive/read-handshake.js';
 import { whileTelling } from '../receive/tell-sender.js';
@@ -18,10 +20,14 @@ import { comparedBlockBytes } from '../send/unchanged-blocks.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { damaged, RECORD } from '../stream/proto4.js';
+import { streamSource } from '../transport/byte-source.js';
 import { readExtents, writeExtents } from '../transport/extent-records.js';
 import { withTimeout } from '../transport/pulse.js';
 import { createRecordReader } from '../transport/record-reader.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+
+/** How long a receiver may take to end that has been told of a failure, in milliseconds. */
+const END_GRACE_MS = 10_000;
 
 /**
  * What is offered: all extents of the source, those of them that the receiver names, their list,
@@ -35,7 +41,7 @@ export interface OfferOptions {
   /** The receiver is kept waiting meanwhile. */
   openSource(): Promise<ChangeSource>;
   /** From the receiver. */
-  input: ByteSource;
+  input: Readable;
   /** To the receiver. */
   output: Writable;
   engine: Engine;
@@ -59,26 +65,45 @@ export interface OfferOptions {
  * @throws LvmsyncError what opening the source throws, and as `sendTransfer`; the receiver is told
  */
 export function offer(options: OfferOptions): Promise<void> {
-  const { output, timeoutMs, onRefusalSent, openSource, signal } = options;
-  return whileTelling({ answers: output, timeoutMs, onRefusalSent }, async (writer) => {
+  const { input, output, timeoutMs, onRefusalSent, openSource, signal } = options;
+  const interrupt = () => void input.destroy();
+  signal?.addEventListener('abort', interrupt, { once: true });
+  const received = streamSource(input, 'the receiver');
+  const telling = { answers: output, timeoutMs, onRefusalSent };
+  return whileTelling(telling, async (writer) => {
     if (writer === undefined) return;
     const source = await openSource();
     try {
-      await serve(source, writer, options);
+      await serve(source, writer, { ...options, input: withTimeout(received, timeoutMs) });
     } catch (error) {
       throw signal?.aborted ? interruptedError() : error;
     } finally {
       await source.close();
     }
+  }).catch(async (error: unknown) => {
+    await receiversEnd(input);
+    throw error;
   });
 }
+
+/** A receiver that meets a closed pipe would not come to read why. */
+async function receiversEnd(input: Readable): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([
+    finished(input).catch(() => undefined),
+    delay(END_GRACE_MS, undefined, { signal: timer.signal }),
+  ]);
+  timer.abort();
+}
+
+type ServeOptions = Omit<OfferOptions, 'input'> & { input: ByteSource };
 
 async function serve(
   source: ChangeSource,
   writer: StreamWriter,
-  options: OfferOptions,
+  options: ServeOptions,
 ): Promise<void> {
-  const { offer: offered, input, timeoutMs, version, engine } = options;
+  const { offer: offered, input, version, engine } = options;
   if (offered === 'list') {
     await writeOpening(writer, { source, version, isLabelled: true }, newRun());
     await writeExtents(writer, source.extents);
@@ -86,8 +111,7 @@ async function serve(
   }
   if (offered === 'answers') {
     await writer.write(encodeMessage(RECORD.hello, receiverHello(version, source.data)));
-    const timed = withTimeout(input, timeoutMs);
-    return answerChecks({ source: timed, answers: writer, target: source.data, engine });
+    return answerChecks({ source: input, answers: writer, target: source.data, engine });
   }
   const asked = offered === 'all' ? source : await partAskedFor(source, options);
   await sendOnRequest({ ...options, source: asked, writer });
@@ -97,14 +121,13 @@ async function serve(
 /** What the receiver names before it begins the transfer itself. */
 async function partAskedFor(
   { discarded: _, ...source }: ChangeSource,
-  { input, timeoutMs, engine }: OfferOptions,
+  { input, engine }: ServeOptions,
 ): Promise<ChangeSource> {
-  const timed = withTimeout(input, timeoutMs);
-  const { protocol } = await readHandshake(timed);
+  const { protocol } = await readHandshake(input);
   if (protocol !== 4) throw damaged('only a receiver that speaks PROTO[4] can name extents');
   const { volumeBytes } = source;
   const blockBytes = comparedBlockBytes(source);
-  const reader = createRecordReader(timed, engine);
+  const reader = createRecordReader(input, engine);
   const extents = await readExtents(reader, { volumeBytes, blockBytes });
   return { ...source, extents, async *pairs() {} };
 }

@@ -117,7 +117,7 @@ async function ask<T>(
     (channel) => {
       const received = channelSource(channel);
       return talk(channel, received).catch((error: unknown) => {
-        throw cutOff(error) ? lost(channel.description, error) : error;
+        throw isCut(error) ? lost(channel.description, error) : error;
       });
     },
   );
@@ -200,10 +200,10 @@ function recorded(source: ByteSource): { record: ByteSource; replay: ByteSource 
   };
 }
 
-function cutOff(error: unknown): boolean {
-  return (
-    error instanceof LvmsyncError && error.code === 'STREAM_TRUNCATED' && !isRefusalOfPeer(error)
-  );
+/** The sender is gone, as the receiver's half of a transfer says it. */
+function isCut(error: unknown): boolean {
+  if (!(error instanceof LvmsyncError) || isRefusalOfPeer(error)) return false;
+  return error.code === 'STREAM_TRUNCATED' || error.code === 'CONNECTION_LOST';
 }
 
 function lost(description: string, cause?: unknown): LvmsyncError {
