@@ -18,6 +18,7 @@ export const TYPE = {
   discard: 18,
   end: 19,
   receipt: 20,
+  confirm: 21,
   alive: 129,
   durable: 130,
 };
