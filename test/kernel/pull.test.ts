@@ -51,8 +51,7 @@ kernelTests(
       await removeGroup('here');
     });
 
-    const make = (...args: string[]) =>
-      there.mustRun('lvcreate', ['--quiet', '--yes', '-W', 'n', ...args]);
+    const make = (...args: string[]) => there.mustRun('lvcreate', ['--quiet', '--yes', ...args]);
 
     interface Scene {
       /** By which this side reads and writes them. */
@@ -70,7 +69,7 @@ kernelTests(
 
     /** A volume there with a snapshot, and the copy of it here. */
     async function prepare(context: TestContext): Promise<Scene> {
-      await make('-Z', 'n', '-n', 'origin', '-L', `${VOLUME_BYTES}b`, 'far');
+      await make('-W', 'n', '-Z', 'n', '-n', 'origin', '-L', `${VOLUME_BYTES}b`, 'far');
       const origin = await there.path('/dev/far/origin');
       await fillDevice(origin, 1);
       const sizes = ['-L', `${STORE_BYTES}b`, '--chunksize', `${CHUNK_BYTES}b`];
@@ -113,7 +112,7 @@ kernelTests(
     test('when a thin snapshot there is pulled then discards come too', async (context) => {
       const pool = ['--poolmetadatasize', '2m', '--poolmetadataspare', 'n', '--chunksize', '64k'];
       await make('-L', '48m', ...pool, '--thinpool', 'far/pool');
-      await make('-V', `${VOLUME_BYTES}b`, '--thinpool', 'far/pool', '-n', 'thin');
+      await make('-W', 'n', '-V', `${VOLUME_BYTES}b`, '--thinpool', 'far/pool', '-n', 'thin');
       const origin = await there.path('/dev/far/thin');
       await fillDevice(origin, 4);
       await make('--snapshot', '--setactivationskip', 'n', '-n', 'thinsnap', 'far/thin');

@@ -25,9 +25,14 @@ after(() => sshd.stop());
 
 /** As docs/security.md has it: the key may run this one command and nothing else. */
 function allow(options: string): void {
+  allowAlone(`--target data=${target} ${options}`);
+}
+
+/** What is served is in the options alone. */
+function allowAlone(options: string): void {
   const key = readFileSync(`${sshd.identityFile}.pub`, 'utf8');
-  const command = `lvmsync serve --target data=${target} ${options}`;
-  writeFileSync(join(sshd.directory, 'authorized_keys'), `restrict,command="${command}" ${key}`);
+  const line = `restrict,command="lvmsync serve ${options}" ${key}`;
+  writeFileSync(join(sshd.directory, 'authorized_keys'), line);
 }
 
 beforeEach(() => {
@@ -162,5 +167,52 @@ describe('the options of lvmsync serve', () => {
     }
     const { stdout } = await lvmsync(['serve', '--help']);
     assert.match(stdout.toString(), /--snapback-dir/);
+  });
+});
+
+describe('lvmsync serve --source behind a forced command', () => {
+  const wanted = path('wanted');
+
+  beforeEach(() => {
+    writeFileSync(wanted, origin);
+    allowAlone(`--source snap=${wanted}`);
+  });
+
+  const ask = (...words: string[]) => ['--ssh-config', sshd.configFile, ...words];
+
+  test('when its source is named then it is copied, compared and repaired', async () => {
+    for (const name of ['snap', wanted]) {
+      writeFileSync(target, base);
+      await lvmsyncOk(['copy', ...ask(`receiver:${name}`, target)]);
+      assert.ok(sameContent(target, origin), name);
+    }
+    writeFileSync(target, base);
+    assert.equal((await lvmsync(['verify', ...ask('receiver:snap', target)])).status, 1);
+    await lvmsyncOk(['verify', '--repair', ...ask('receiver:snap', target)]);
+    assert.ok(sameContent(target, origin));
+  });
+
+  test('when another source, or --force, is asked for then this end says why it is refused, once', async () => {
+    for (const [why, ...words] of [
+      ['none of those that are served', `receiver:${other}`],
+      ['none of those that are served', `receiver:${wanted}/../other`],
+      ['none of those that are served', '--data-source', other, 'receiver:snap'],
+      ['--force is not allowed', '--force', 'receiver:snap'],
+    ] as const) {
+      const command = words[0] === '--data-source' ? 'pull' : 'copy';
+      const { stderr } = await lvmsyncFails([command, ...ask(...words, target)], 3, RegExp(why));
+      assert.equal(stderr.match(/FATAL ERROR/g)?.length, 1, stderr);
+    }
+    assert.ok(sameContent(target, base));
+  });
+
+  test('when the same key tries to write then it is refused, and the other way round', async () => {
+    await lvmsyncFails(send('receiver:snap'), 3, /the target is none of those that are served/);
+    await lvmsyncFails(send(`receiver:${wanted}`), 3, /none of those that are served/);
+    assert.ok(sameContent(wanted, origin));
+    allow('');
+    const args = ['copy', ...ask('receiver:data', other)];
+    await lvmsyncFails(args, 3, /the source is none of those that are served/);
+    assert.ok(sameContent(other, base));
   });
 });
