@@ -13,6 +13,7 @@ export const TYPE = {
   open: 6,
   opened: 7,
   join: 8,
+  extents: 9,
   data: 16,
   zero: 17,
   discard: 18,
