@@ -20,6 +20,8 @@ export type { SampleSize } from './extents/sample.js';
 export type { NewVolume } from './lvm/create-volume.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
 export { type ApplyOptions, applyStream } from './receive/apply.js';
+export { MAX_KEPT, stateTime } from './receive/history-manifest.js';
+export type { ReplicaRun } from './receive/history-plan.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
