@@ -25,6 +25,13 @@ export type { ReplicaRun } from './receive/history-plan.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
+export {
+  listStates,
+  type RollbackToOptions,
+  type RollbackToReport,
+  rollbackTo,
+  type TargetStates,
+} from './receive/rollback-to.js';
 export { refuseSender } from './receive/tell-sender.js';
 export { type VerifyTargetOptions, verifyTarget } from './receive/verify.js';
 export type { BaseCheck } from './send/base-check.js';

@@ -8,6 +8,7 @@ import { encodeMessage } from '../stream/message-encoder.js';
 import { RECORD } from '../stream/proto4.js';
 import { withTimeout } from '../transport/pulse.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import { assertNotOfHistory } from './history.js';
 import { checkReplicaRun, type ReplicaRun } from './history-plan.js';
 import { endingHistory, openHistoryRun } from './history-run.js';
 import type { LinkPolicy } from './links.js';
@@ -92,6 +93,7 @@ async function applyTo(
 ): Promise<ReceiveReport> {
   const { input, engine, version = '' } = options;
   if (input.rewind !== undefined) {
+    if (input.path !== undefined) await assertNotOfHistory(target.state, input.path);
     await assertWholeLog(input.path, engine, options.targetPath);
     await check(nullTarget(target.file), input, engine);
     input.rewind();

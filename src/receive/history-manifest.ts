@@ -75,17 +75,21 @@ export function parseManifest(text: string, path: string): Manifest {
     assertConsistent(manifest);
     return manifest;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new LvmsyncError(
-      'STATE_UNUSABLE',
-      `the history of the target in ${path} cannot be used: ${reason}`,
-      {
-        path,
-        hint: 'use the version of lvmsync that wrote it, or begin a new history: remove the directory that the file is in, and copy the whole volume',
-        cause,
-      },
-    );
+    throw unusableHistory(path, cause instanceof Error ? cause.message : String(cause), cause);
   }
+}
+
+/** @param path the file that is the reason */
+export function unusableHistory(path: string, reason: string, cause?: unknown): LvmsyncError {
+  return new LvmsyncError(
+    'STATE_UNUSABLE',
+    `the history of the target in ${path} cannot be used: ${reason}`,
+    {
+      path,
+      hint: 'use the version of lvmsync that wrote it, or begin a new history: remove the directory that the file is in, and copy the whole volume',
+      cause,
+    },
+  );
 }
 
 function assertConsistent({ holds, snapbacks, run }: Manifest): void {

@@ -4,13 +4,18 @@
  * whenever a run is cut: what it names is durable before, what it no longer names is removed after.
  * For whoever has the lock of the target alone.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { writeDurably } from '../block/durable-file.js';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { syncDirectory } from './append-file.js';
-import { formatManifest, type Manifest, parseManifest } from './history-manifest.js';
+import {
+  formatManifest,
+  type Manifest,
+  parseManifest,
+  unusableHistory,
+} from './history-manifest.js';
 import type { OpenTarget } from './open-target.js';
 import { restoreLog } from './restore-log.js';
 import type { TargetState } from './state-directory.js';
@@ -54,6 +59,22 @@ export async function dropHistory(state: TargetState): Promise<void> {
   await removeSnapbacks(state, () => true);
 }
 
+/**
+ * A snapback of the history is for `rollbackTo`: used by itself it would end the history, and be
+ * removed with it.
+ *
+ * @throws LvmsyncError USAGE
+ */
+export async function assertNotOfHistory(state: TargetState, path: string): Promise<void> {
+  const directory = await realpath(state.historyPath).catch(() => undefined);
+  const place = await realpath(path).catch(() => undefined);
+  if (directory === undefined || place === undefined || dirname(place) !== directory) return;
+  throw new LvmsyncError('USAGE', `${path} is a part of the history of the target`, {
+    path,
+    hint: 'lvmsync rollback --list shows the states that there are, lvmsync rollback --to TIME goes back to one',
+  });
+}
+
 /** Whether there is anything to forget, readable or not. */
 export async function hasHistory(state: TargetState): Promise<boolean> {
   return (await fileNames(state)).includes('manifest.json');
@@ -83,8 +104,12 @@ export async function settledManifest(
   const manifest = await readManifest(state);
   const { run } = manifest ?? {};
   if (manifest === undefined || run?.file === undefined || run.to === undefined) return manifest;
-  const log = await readUndoLog(snapbackPath(state, run.file), engine);
-  return log?.ended ? writeManifest(state, completed(manifest)) : manifest;
+  const path = snapbackPath(state, run.file);
+  const log = await readUndoLog(path, engine).catch((cause: Error) => {
+    throw unusableHistory(path, cause.message, cause);
+  });
+  if (log === undefined) throw unusableHistory(path, 'it is no snapback');
+  return log.ended ? writeManifest(state, completed(manifest)) : manifest;
 }
 
 /** What is known once the unfinished run has come to its end. */

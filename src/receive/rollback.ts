@@ -2,6 +2,7 @@
 import { LvmsyncError } from '../errors.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { readClassicSnapback, restoreClassicSnapback } from './classic-snapback.js';
+import { assertNotOfHistory } from './history.js';
 import { endHistory } from './history-run.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
 import { readHandshake } from './read-handshake.js';
@@ -37,6 +38,7 @@ export async function rollback(options: RollbackOptions): Promise<RollbackReport
   const { protocol, lineBytes } = await readLabel(snapbackPath);
   const target = await openTargetForWriting(options);
   try {
+    await assertNotOfHistory(target.state, snapbackPath);
     const report =
       protocol === 3
         ? await restoreClassic(lineBytes, target, options)
