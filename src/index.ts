@@ -15,6 +15,7 @@ export {
 export { BUFFER_MEMORY, type IoLimits, type LimitRange, QUEUE_DEPTH } from './block/io-limits.js';
 export type { Lock } from './block/lock.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
+export type { Coverage } from './extents/coverage.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
 export type { SampleSize } from './extents/sample.js';
 export type { NewVolume } from './lvm/create-volume.js';
@@ -25,6 +26,9 @@ export { type ReceiveOptions, type ReceiveReport, receive } from './receive/rece
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
 export { refuseSender } from './receive/tell-sender.js';
 export { type VerifyTargetOptions, verifyTarget } from './receive/verify.js';
+export { counted, inBitRate, inBytes, inDate, inPercent, inTime } from './report/quantities.js';
+export { type MapWords, svgMap } from './report/svg-map.js';
+export { drawMap, type TerminalLook } from './report/terminal-map.js';
 export type { BaseCheck } from './send/base-check.js';
 export {
   type ChangeSource,
@@ -50,6 +54,7 @@ export { openTerminal, type Terminal } from './transport/ssh2/terminal.js';
 export { type SshOptions, sshTransport } from './transport/ssh2/transport.js';
 export { standardOutput } from './transport/standard-output.js';
 export { type DeliverOptions, deliver, type Protocol } from './workflow/deliver.js';
+export { estimateTransfer, type TransferEstimate } from './workflow/forecast.js';
 export {
   type AbortOptions,
   abortMigration,
@@ -58,4 +63,11 @@ export {
 } from './workflow/migrate.js';
 export type { MigrateOptions, MigrationPeer, OnStall, VerifyChoice } from './workflow/migration.js';
 export type { SnapshotSize } from './workflow/store-size.js';
+export {
+  type ChangeSurvey,
+  type Overflow,
+  type SurveyOptions,
+  surveySnapshot,
+  surveyStore,
+} from './workflow/survey.js';
 export { type VerifyOptions, type VerifyReport, verify } from './workflow/verify.js';

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import { runCopy } from './copy.js';
 import { copyCommand } from './copy-command.js';
+import { runDiff } from './diff.js';
+import { diffCommand } from './diff-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
@@ -23,6 +25,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { define: copyCommand, run: runCopy },
   { define: migrateCommand, run: runMigrate },
   { define: verifyCommand, run: runVerify },
+  { define: diffCommand, run: runDiff },
   { define: rollbackCommand, run: runRollback },
   { define: serveCommand, run: runServe },
 ];
