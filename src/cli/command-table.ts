@@ -4,6 +4,8 @@ import { runCopy } from './copy.js';
 import { copyCommand } from './copy-command.js';
 import { runDiff } from './diff.js';
 import { diffCommand } from './diff-command.js';
+import { runInspect } from './inspect.js';
+import { inspectCommand } from './inspect-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
@@ -26,6 +28,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { define: migrateCommand, run: runMigrate },
   { define: verifyCommand, run: runVerify },
   { define: diffCommand, run: runDiff },
+  { define: inspectCommand, run: runInspect },
   { define: rollbackCommand, run: runRollback },
   { define: serveCommand, run: runServe },
 ];
