@@ -22,18 +22,19 @@ export async function inspectProto3(
   const batch = createBatch(engine.allocate(BUFFER_BYTES), BATCH_PIECES);
   const { buffer } = batch;
   let used = 0;
+  let takenBytes = 0;
 
   function take(): void {
     for (let i = 0; i < batch.count; i++) {
       found.coverage.add(batch.offsets[i]!, batch.lengths[i]!);
-      found.dataBytes += batch.lengths[i]!;
+      takenBytes += batch.lengths[i]!;
     }
     const { recordCount, incompleteBytes } = decoder;
     const wholeRecords = incompleteBytes === undefined ? recordCount : recordCount - 1;
-    const wholeDataBytes = found.dataBytes - (incompleteBytes ?? 0);
+    found.dataBytes = takenBytes - (incompleteBytes ?? 0);
     found.records.data = wholeRecords;
     found.extentCount = wholeRecords;
-    found.wholeBytes = labelBytes + PROTO3_HEADER_BYTES * wholeRecords + wholeDataBytes;
+    found.wholeBytes = labelBytes + PROTO3_HEADER_BYTES * wholeRecords + found.dataBytes;
   }
 
   for (let ended = false; !ended; ) {

@@ -2,8 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { extendSnapshot } from '../lvm/extend-snapshot.js';
 import { readPoolFill, readSnapshotFill } from '../lvm/snapshot-fill.js';
-import { inBytes } from '../report/quantities.js';
-import type { Migration } from './migration.js';
+import { inBytes, type Migration } from './migration.js';
 import { findSnapshots, type MigrationSnapshot } from './migration-snapshots.js';
 import { extensionBytes } from './store-size.js';
 

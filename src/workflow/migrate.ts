@@ -5,12 +5,12 @@ import { LvmsyncError } from '../errors.js';
 import { findDevice, nameOf } from '../lvm/find-device.js';
 import { findTaggedVolumes, type LogicalVolume } from '../lvm/logical-volume.js';
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
-import { inBytes } from '../report/quantities.js';
 import { type MigrationFile, migrationFile } from '../send/migration-file.js';
 import { type MigrationState, tagOf } from '../send/migration-state.js';
 import { assertNothingSince, cutOver, startThere } from './cut-over.js';
 import { watchingFill } from './fill-watch.js';
 import {
+  inBytes,
   type MigrateOptions,
   type Migration,
   newState,

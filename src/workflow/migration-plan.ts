@@ -4,10 +4,9 @@ import { deviceNode } from '../lvm/dm-device.js';
 import type { LogicalVolume } from '../lvm/logical-volume.js';
 import { checkThinDeltaVersion } from '../lvm/thin-delta.js';
 import { readGroupSpace } from '../lvm/volume-group.js';
-import { inBytes } from '../report/quantities.js';
 import { askReceiver } from '../send/ask-receiver.js';
 import { openForProto4 } from './deliver.js';
-import type { MigrateOptions, Migration } from './migration.js';
+import { inBytes, type MigrateOptions, type Migration } from './migration.js';
 import { storeBytes } from './store-size.js';
 
 /** A round has two snapshots at a time. */

@@ -1,11 +1,10 @@
 /** The full copy and the rounds: what brings the target near while the origin lives. */
 import { LvmsyncError } from '../errors.js';
-import { inBytes } from '../report/quantities.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
 import { lockSnapshot } from '../send/lock-snapshot.js';
 import { openWholeSource } from '../send/whole-source.js';
 import { deliver } from './deliver.js';
-import { type Migration, record } from './migration.js';
+import { inBytes, type Migration, record } from './migration.js';
 import { measuredRate } from './migration-decision.js';
 import {
   dropSnapshots,

@@ -11,9 +11,8 @@ import {
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
 import { readSnapshotFill } from '../lvm/snapshot-fill.js';
 import { readGroupSpace } from '../lvm/volume-group.js';
-import { inBytes } from '../report/quantities.js';
 import { TAG_PREFIX, tagOf } from '../send/migration-state.js';
-import { type Migration, record, throwIfInterrupted } from './migration.js';
+import { inBytes, type Migration, record, throwIfInterrupted } from './migration.js';
 import { storeBytes } from './store-size.js';
 
 export interface MigrationSnapshot {

@@ -111,3 +111,11 @@ export async function record(
 export function throwIfInterrupted({ options: { signal } }: Migration): void {
   if (signal.aborted) throw interruptedError();
 }
+
+export function inBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let unit = 0;
+  let value = bytes;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
