@@ -24,6 +24,7 @@ export { type ApplyOptions, applyStream } from './receive/apply.js';
 export { type NamedInspection, type OrderGroup, orderOf } from './receive/apply-order.js';
 export { type InspectOptions, inspectFile, inspectSource } from './receive/inspect.js';
 export type { InspectedHeader, Inspection } from './receive/inspect-findings.js';
+export type { KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
@@ -66,6 +67,12 @@ export {
   migrate,
 } from './workflow/migrate.js';
 export type { MigrateOptions, MigrationPeer, OnStall, VerifyChoice } from './workflow/migration.js';
+export {
+  type MigrationOverview,
+  type Overview,
+  type OwnSnapshot,
+  takeOverview,
+} from './workflow/overview.js';
 export type { SnapshotSize } from './workflow/store-size.js';
 export {
   type ChangeSurvey,

@@ -13,6 +13,8 @@ import { runRollback } from './rollback.js';
 import { rollbackCommand } from './rollback-command.js';
 import { runServe } from './serve.js';
 import { serveCommand } from './serve-command.js';
+import { runStatus } from './status.js';
+import { statusCommand } from './status-command.js';
 import { runVerify } from './verify.js';
 import { verifyCommand } from './verify-command.js';
 
@@ -29,6 +31,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { define: verifyCommand, run: runVerify },
   { define: diffCommand, run: runDiff },
   { define: inspectCommand, run: runInspect },
+  { define: statusCommand, run: runStatus },
   { define: rollbackCommand, run: runRollback },
   { define: serveCommand, run: runServe },
 ];
