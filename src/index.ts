@@ -25,9 +25,18 @@ export { type NamedInspection, type OrderGroup, orderOf } from './receive/apply-
 export { type InspectOptions, inspectFile, inspectSource } from './receive/inspect.js';
 export type { InspectedHeader, Inspection } from './receive/inspect-findings.js';
 export type { KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
+export { MAX_KEPT, stateTime } from './receive/history-manifest.js';
+export type { ReplicaRun } from './receive/history-plan.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
+export {
+  listStates,
+  type RollbackToOptions,
+  type RollbackToReport,
+  rollbackTo,
+  type TargetStates,
+} from './receive/rollback-to.js';
 export { refuseSender } from './receive/tell-sender.js';
 export { type VerifyTargetOptions, verifyTarget } from './receive/verify.js';
 export { counted, inBitRate, inBytes, inDate, inPercent, inTime } from './report/quantities.js';
