@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { SnapshotSize } from '../index.js';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -88,6 +89,7 @@ export function migrateCommand(): Command {
     )
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())

@@ -3,6 +3,7 @@ import { copyCommand } from './copy-command.js';
 import { migrateCommand } from './migrate-command.js';
 import type { CliOptions, MigrateCliOptions } from './options.js';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -148,6 +149,7 @@ function classicProgram(): Command {
     )
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(engine().default('auto'))
     .addOption(queueDepth())
