@@ -19,7 +19,7 @@ import { packageVersion } from './version.js';
 const STDIN_FD = 0;
 
 /** `lvmsync --apply FILE TARGET`: the receiving half. */
-export async function runApply(job: Job): Promise<void> {
+export async function runApply(job: Job): Promise<undefined> {
   const { source: targetPath, destination, options, reporter } = job;
   if (targetPath === undefined) throw usageError('--apply needs a target to apply the stream to');
   if (destination !== undefined) {
@@ -28,7 +28,7 @@ export async function runApply(job: Job): Promise<void> {
   const engine = openEngine(job);
   const file = options.server ? '-' : (options.apply ?? '-');
   const input = await openInput(file, engine, job.signal);
-  if (options.verify) return answerChecks(job, targetPath, engine, input);
+  if (options.answerChecks) return answerChecks(job, targetPath, engine, input);
   try {
     const report = await applyStream({
       input,
@@ -63,14 +63,15 @@ function newVolume({ createBytes, createThinpool }: CliOptions): NewVolume | und
   return { sizeBytes: createBytes, thinPool: createThinpool };
 }
 
-/** `--verify`: started by `lvmsync verify` at the other end. */
+/** `--answer-checks`: started by `lvmsync verify` at the other end. */
 async function answerChecks(
   { options, reporter }: Job,
   targetPath: string,
   engine: Engine,
   input: ByteSource,
-): Promise<void> {
-  if (options.protocol !== 4) throw usageError('--verify is for a receiver that speaks PROTO[4]');
+): Promise<undefined> {
+  if (options.protocol !== 4)
+    throw usageError('--answer-checks is for a receiver that speaks PROTO[4]');
   await verifyTarget({
     input,
     answers: standardOutput(),

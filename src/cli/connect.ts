@@ -173,7 +173,7 @@ async function openLocalVerifier(
 }
 
 function verifierArgv({ options }: Job, path: string, forRepair: boolean | undefined): string[] {
-  const argv = ['lvmsync', '--apply', '-', '--verify'];
+  const argv = ['lvmsync', '--apply', '-', '--answer-checks'];
   if (forRepair) argv.push('--repair');
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');

@@ -8,7 +8,6 @@ import {
   debug,
   engine,
   force,
-  OUTPUT,
   queueDepth,
   quiet,
   remoteCommand,
@@ -52,6 +51,5 @@ export function copyCommand(): Command {
     .addOption(force())
     .addOption(verbose())
     .addOption(debug())
-    .addOption(quiet())
-    .configureOutput(OUTPUT);
+    .addOption(quiet());
 }

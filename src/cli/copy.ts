@@ -5,7 +5,7 @@ import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 
 /** `lvmsync copy SOURCE TARGET`: every byte of a volume, but for its zeroes. */
-export async function runCopy(job: Job): Promise<void> {
+export async function runCopy(job: Job): Promise<undefined> {
   const { source: name = '', destination: target = '', options, reporter } = job;
   if (options.thinpool !== undefined && !options.create)
     throw usageError('--thinpool needs --create');

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { SnapshotSize } from '../index.js';
+import type { OnStall, SnapshotSize, VerifyChoice } from '../index.js';
 import {
   bootstrap,
   bufferMemory,
@@ -10,7 +10,6 @@ import {
   engine,
   force,
   noSkipUnchanged,
-  OUTPUT,
   parseSeconds,
   parseTimes,
   queueDepth,
@@ -29,6 +28,22 @@ import {
 const DEFAULT_MAX_DOWNTIME_SECONDS = 10;
 const DEFAULT_EXTEND_AT_PERCENT = 70;
 const DEFAULT_SNAPSHOT_PERCENT = 20;
+
+/** What only `lvmsync migrate` is told. */
+export interface MigrateOwnOptions {
+  abort?: true;
+  dryRun?: true;
+  snapshotSize: SnapshotSize;
+  /** Percent. */
+  extendAt: number;
+  /** In seconds. */
+  maxDowntime: number;
+  rounds?: number;
+  onStall?: OnStall;
+  beforeCutover?: string;
+  afterCutover?: string;
+  verify: VerifyChoice;
+}
 
 /** `lvmsync migrate`, as commander reads it. */
 export function migrateCommand(): Command {
@@ -106,8 +121,7 @@ export function migrateCommand(): Command {
     .addOption(queueDepth())
     .addOption(bufferMemory())
     .addOption(stateDir())
-    .addOption(force())
-    .configureOutput(OUTPUT);
+    .addOption(force());
 }
 
 function parsePercent(text: string): number {

@@ -11,22 +11,21 @@ import { connectTo, runOnTarget } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
-import type { MigrateCliOptions } from './options.js';
+import type { MigrateOwnOptions } from './migrate-command.js';
 
 /** `lvmsync migrate ORIGIN TARGET` and `lvmsync migrate --abort ORIGIN`. */
-export async function runMigrate(job: Job): Promise<void> {
+export async function runMigrate(job: Job<MigrateOwnOptions>): Promise<undefined> {
   const { source: origin = '', destination, reporter } = job;
-  const { migration, stateDir: stateDirectory } = job.options;
-  if (migration === undefined) throw usageError('no migration');
-  if (migration.abort) {
-    await abortMigration({ origin, stateDirectory, onSay: reporter.say });
+  const { options } = job;
+  if (options.abort) {
+    await abortMigration({ origin, stateDirectory: options.stateDir, onSay: reporter.say });
     return;
   }
   if (destination === undefined) {
     throw usageError('no target given', 'try: lvmsync migrate ORIGIN [[user@]host:]TARGET');
   }
-  const report = await goOn(job, origin, destination, migration);
-  if (migration.dryRun) {
+  const report = await goOn(job, origin, destination);
+  if (options.dryRun) {
     reporter.say('Nothing was changed (--dry-run)');
     return;
   }
@@ -34,21 +33,26 @@ export async function runMigrate(job: Job): Promise<void> {
 }
 
 async function goOn(
-  job: Job,
+  job: Job<MigrateOwnOptions>,
   origin: string,
   destination: string,
-  { maxDowntime, extendAt, ...migration }: MigrateCliOptions,
 ): Promise<MigrateReport> {
-  const { reporter, signal } = job;
+  const { options, reporter, signal } = job;
   const place = parseDestination(destination);
   const engine = openEngine(job);
   try {
     return await migrate({
-      ...migration,
       ...{ origin, destination, engine, signal },
-      maxDowntimeSeconds: maxDowntime,
-      extendAtPercent: extendAt,
-      stateDirectory: job.options.stateDir,
+      snapshotSize: options.snapshotSize,
+      extendAtPercent: options.extendAt,
+      maxDowntimeSeconds: options.maxDowntime,
+      rounds: options.rounds,
+      onStall: options.onStall,
+      beforeCutover: options.beforeCutover,
+      afterCutover: options.afterCutover,
+      verify: options.verify,
+      dryRun: options.dryRun,
+      stateDirectory: options.stateDir,
       delivery: deliveryOptions(job, place),
       peer: {
         connect: (source) => connectTo(job, place, { engine, source }),

@@ -1,6 +1,9 @@
-import type { EngineChoice, OnStall, SampleSize, SnapshotSize, VerifyChoice } from '../index.js';
+import type { EngineChoice } from '../index.js';
 
-/** What the command line says, names as commander makes them of the long options. */
+/**
+ * What the classic command line says, and what several commands have in common; names as commander
+ * makes them of the long options.
+ */
 export interface CliOptions {
   verbose?: true;
   debug?: true;
@@ -33,33 +36,13 @@ export interface CliOptions {
   skipUnchanged?: boolean;
   verifyBase: 'sample' | 'full' | false;
   /** Of a receiver: only say what the target holds. */
-  verify?: true;
+  answerChecks?: true;
   repair?: true;
-  sample?: SampleSize;
-  /** A snapshot: what it lists is all that is compared. */
-  changed?: string;
   /** Of a copy: make the target where there is none. */
   create?: true;
   thinpool?: string;
   /** The same, of its receiver. */
   createBytes?: number;
   createThinpool?: string;
-  migration?: MigrateCliOptions;
   force?: true;
-}
-
-/** What `lvmsync migrate` is told beyond that. */
-export interface MigrateCliOptions {
-  abort?: true;
-  dryRun?: true;
-  snapshotSize: SnapshotSize;
-  /** Percent. */
-  extendAt: number;
-  /** In seconds. */
-  maxDowntime: number;
-  rounds?: number;
-  onStall?: OnStall;
-  beforeCutover?: string;
-  afterCutover?: string;
-  verify: VerifyChoice;
 }

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { copyCommand } from './copy-command.js';
-import { migrateCommand } from './migrate-command.js';
-import type { CliOptions, MigrateCliOptions } from './options.js';
+import { COMMANDS } from './command-table.js';
+import type { Run } from './job.js';
+import type { CliOptions } from './options.js';
 import {
   bootstrap,
   bufferMemory,
@@ -25,13 +25,13 @@ import {
   timeout,
   verbose,
 } from './shared-options.js';
-import { verifyCommand } from './verify-command.js';
 import { packageVersion } from './version.js';
 
-/** Which command a command line is for. */
+/** What a command line asks for. */
 export interface Chosen {
-  command: 'classic' | 'rollback' | 'copy' | 'migrate' | 'verify';
-  words: (string | undefined)[];
+  /** Undefined for the classic command line. */
+  run: Run | undefined;
+  words: string[];
   options: CliOptions;
 }
 
@@ -42,57 +42,34 @@ export interface Chosen {
  */
 export function parseCommandLine(argv: readonly string[]): Chosen {
   let chosen: Chosen | undefined;
-  const program = classicProgram().exitOverride();
-  program.action((source: string | undefined, destination: string | undefined) => {
-    const options = program.opts<CliOptions>();
-    chosen = { command: 'classic', words: [source, destination], options };
-  });
-  const rollback = rollbackCommand().exitOverride();
-  rollback.action((snapback: string, target: string) => {
-    const options = { ...program.opts<CliOptions>(), ...rollback.opts<Partial<CliOptions>>() };
-    chosen = { command: 'rollback', words: [snapback, target], options };
-  });
-  program.addCommand(rollback);
-  const copy = copyCommand().exitOverride();
-  copy.action((source: string, target: string) => {
-    const options = { ...program.opts<CliOptions>(), ...copy.opts<Partial<CliOptions>>() };
-    chosen = { command: 'copy', words: [source, target], options };
-  });
-  program.addCommand(copy);
-  const migrate = migrateCommand().exitOverride();
-  migrate.action((origin: string, target: string | undefined) => {
-    const migration = migrate.opts<MigrateCliOptions>();
-    // Its --verify is not a receiver's.
-    const { verify: _, ...shared } = migrate.opts<Partial<CliOptions>>();
-    const options = { ...program.opts<CliOptions>(), ...shared, migration };
-    chosen = { command: 'migrate', words: [origin, target], options };
-  });
-  program.addCommand(migrate);
-  const verify = verifyCommand().exitOverride();
-  verify.action((source: string, target: string) => {
-    const options = { ...program.opts<CliOptions>(), ...verify.opts<Partial<CliOptions>>() };
-    chosen = { command: 'verify', words: [source, target], options };
-  });
-  program.addCommand(verify);
-  program.parse(argv, { from: 'user' });
+  createProgram((found) => {
+    chosen = found;
+  }).parse(argv, { from: 'user' });
   if (chosen === undefined) throw new InvalidArgumentError('no command');
   return chosen;
 }
 
-function rollbackCommand(): Command {
-  return new Command('rollback')
-    .description(
-      'Put back what a run has overwritten, from its snapback. May be interrupted and run again.',
-    )
-    .argument('<snapback>', 'the file that --snapback named')
-    .argument('<target>', 'what that run wrote to')
-    .addOption(verbose())
-    .addOption(debug())
-    .addOption(quiet())
-    .addOption(engine())
-    .addOption(stateDir())
-    .addOption(force())
-    .configureOutput(OUTPUT);
+/** The whole command line. @param onChosen told which command was given, with what */
+export function createProgram(onChosen: (chosen: Chosen) => void = () => {}): Command {
+  const program = classicProgram().exitOverride().configureOutput(OUTPUT);
+  program.action((...words: unknown[]) => {
+    onChosen({ run: undefined, words: argumentsOf(words), options: program.opts() });
+  });
+  for (const { define, run } of COMMANDS) {
+    const command = define().exitOverride().configureOutput(OUTPUT);
+    command.action((...words: unknown[]) => {
+      const options = { ...program.opts<CliOptions>(), ...command.opts<Partial<CliOptions>>() };
+      onChosen({ run, words: argumentsOf(words), options });
+    });
+    program.addCommand(command);
+  }
+  return program;
+}
+
+/** Commander hands over each argument, a list for the last if it may be repeated, and two of its own. */
+function argumentsOf(handed: unknown[]): string[] {
+  const words = handed.slice(0, -2).flat();
+  return words.filter((word): word is string => typeof word === 'string');
 }
 
 function classicProgram(): Command {
@@ -125,7 +102,9 @@ function classicProgram(): Command {
       new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
     )
     .addOption(new Option('--server').hideHelp().conflicts(['apply', 'stdout']))
-    .addOption(new Option('--verify').hideHelp().conflicts(['stdout', 'snapback', 'transactional']))
+    .addOption(
+      new Option('--answer-checks').hideHelp().conflicts(['stdout', 'snapback', 'transactional']),
+    )
     .addOption(new Option('--repair').hideHelp())
     .addOption(new Option('--create-bytes <size>').hideHelp().argParser(parseBytes))
     .addOption(new Option('--create-thinpool <pool>').hideHelp())
@@ -185,12 +164,7 @@ function classicProgram(): Command {
       '\nA volume that is named like a command is given with its group or a path: vg/rollback, ./rollback.',
     )
     .version(packageVersion(), '-V, --version')
-    .addHelpText(
-      'after',
-      '\nlvmsync serve: a receiver for a forced command in authorized_keys; see lvmsync serve --help',
-    )
-    .showSuggestionAfterError()
-    .configureOutput(OUTPUT);
+    .showSuggestionAfterError();
 }
 
 function parseBytes(text: string): number {

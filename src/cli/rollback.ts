@@ -4,7 +4,7 @@ import type { Job } from './job.js';
 import { packageVersion } from './version.js';
 
 /** `lvmsync rollback SNAPBACK TARGET`. */
-export async function runRollback(job: Job): Promise<void> {
+export async function runRollback(job: Job): Promise<undefined> {
   const { source: snapbackPath = '', destination: targetPath = '', options, reporter } = job;
   const engine = openEngine(job);
   const { restoredBytes, records, ended, tornBytes } = await rollback({

@@ -15,7 +15,7 @@ export interface ServeRequest {
   snapbackFormat?: 3 | 4;
   transactional?: true;
   /** Only say what the target holds. */
-  verify?: true;
+  answerChecks?: true;
   repair?: true;
   queueDepth?: number;
   /** In bytes. */
@@ -76,8 +76,8 @@ export function parseServeRequest(command: string, policy: ServePolicy): ServeRe
       case '--transactional':
         options.transactional = true;
         break;
-      case '--verify':
-        options.verify = true;
+      case '--answer-checks':
+        options.answerChecks = true;
         break;
       case '--repair':
         options.repair = true;

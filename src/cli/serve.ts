@@ -1,9 +1,8 @@
-import { isAbsolute, join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { join } from 'node:path';
 import {
   applyStream,
-  type EngineChoice,
   EXIT,
+  type ExitCode,
   LvmsyncError,
   loadEngine,
   refuseSender,
@@ -12,17 +11,11 @@ import {
   verifyTarget,
 } from '../index.js';
 import { engineLimits } from './engine.js';
-import { usageError } from './job.js';
+import { type Job, usageError } from './job.js';
 import { createReporter } from './reporter.js';
+import type { ServeOptions } from './serve-command.js';
 import { asksForProto4, parseServeRequest, type ServeRequest } from './serve-request.js';
 import { packageVersion } from './version.js';
-
-interface ServeOptions {
-  target: Map<string, string>;
-  snapbackDir?: string;
-  allowForce?: true;
-  engine: EngineChoice;
-}
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
 const STDIN_FD = 0;
@@ -34,15 +27,7 @@ const SENDER = 'the sender';
  *
  * @returns the exit code
  */
-export async function runServe(argv: readonly string[]): Promise<number> {
-  const program = createServeProgram();
-  try {
-    program.parse(argv, { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
-    throw error;
-  }
-  const options = program.opts<ServeOptions>();
+export async function runServe({ options }: Job<ServeOptions>): Promise<ExitCode> {
   const command = process.env.SSH_ORIGINAL_COMMAND;
   let reporter = createReporter({});
   try {
@@ -83,7 +68,7 @@ async function understand(
 
 async function serve(
   request: ServeRequest,
-  { engine: choice, snapbackDir }: ServeOptions,
+  { engine: choice, snapbackDir }: Job<ServeOptions>['options'],
   reporter: ReturnType<typeof createReporter>,
 ): Promise<void> {
   const { targetPath, snapbackName, timeout = DEFAULT_TIMEOUT_SECONDS, force } = request;
@@ -99,7 +84,7 @@ async function serve(
     onWarning: reporter.warn,
     onRefusalSent: reporter.hushFailure,
   };
-  if (request.verify) return verifyTarget({ ...common, forRepair: request.repair });
+  if (request.answerChecks) return verifyTarget({ ...common, forRepair: request.repair });
   const report = await applyStream({
     ...common,
     ...(snapbackDir !== undefined &&
@@ -110,44 +95,4 @@ async function serve(
   reporter.note(
     `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,
   );
-}
-
-function createServeProgram(): Command {
-  return new Command('lvmsync serve')
-    .description('Receive for a forced command in authorized_keys: these targets and no others.')
-    .addOption(
-      new Option('--target <name=path>', 'a target that may be written; may be repeated')
-        .argParser(addTarget)
-        .makeOptionMandatory(),
-    )
-    .addOption(
-      new Option(
-        '--snapback-dir <directory>',
-        'where --snapback FILE of a sender is put',
-      ).argParser(absolutePath),
-    )
-    .addOption(new Option('--allow-force', 'let a sender override refusals with --force'))
-    .addOption(
-      new Option('--engine <engine>', 'what does the block I/O')
-        .choices(['auto', 'native', 'js'])
-        .default('auto'),
-    )
-    .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'FATAL ERROR: ')),
-    })
-    .exitOverride();
-}
-
-function addTarget(text: string, before: Map<string, string> = new Map()): Map<string, string> {
-  const [, name, path] = /^([A-Za-z0-9][A-Za-z0-9_.-]*)=(.+)$/s.exec(text) ?? [];
-  if (name === undefined || path === undefined || !isAbsolute(path)) {
-    throw new InvalidArgumentError('It is NAME=PATH, with an absolute path.');
-  }
-  if (before.has(name)) throw new InvalidArgumentError(`${name} is there twice.`);
-  return new Map(before).set(name, path);
-}
-
-function absolutePath(path: string): string {
-  if (isAbsolute(path)) return path;
-  throw new InvalidArgumentError('It is an absolute path.');
 }

@@ -22,7 +22,7 @@ import { packageVersion } from './version.js';
 const STDOUT_FD = 1;
 
 /** `lvmsync SNAPSHOT DESTINATION` and `lvmsync SNAPSHOT --stdout`: the sending half. */
-export async function runSync(job: Job): Promise<void> {
+export async function runSync(job: Job): Promise<undefined> {
   const { reporter } = job;
   const words = positionals(job);
   const engine = openEngine(job);

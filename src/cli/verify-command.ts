@@ -6,7 +6,6 @@ import {
   debug,
   engine,
   force,
-  OUTPUT,
   queueDepth,
   quiet,
   remoteCommand,
@@ -22,6 +21,13 @@ const DEFAULT_SAMPLE: SampleSize = { percent: 1 };
 /** Reading and hashing at once take more in flight than a transfer, which has a link to wait for. */
 const VERIFY_BUFFER_BYTES = 32 << 20;
 const MAX_BLOCKS = 1_000_000;
+
+/** What only `lvmsync verify` is told. */
+export interface VerifyOwnOptions {
+  sample?: SampleSize;
+  /** A snapshot: what it lists is all that is compared. */
+  changed?: string;
+}
 
 export function verifyCommand(): Command {
   return new Command('verify')
@@ -63,8 +69,7 @@ export function verifyCommand(): Command {
     .addOption(force())
     .addOption(verbose())
     .addOption(debug())
-    .addOption(quiet())
-    .configureOutput(OUTPUT);
+    .addOption(quiet());
 }
 
 /** @param text undefined where the option has no value */

@@ -16,11 +16,12 @@ import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
+import type { VerifyOwnOptions } from './verify-command.js';
 
 const STDOUT_FD = 1;
 
 /** `lvmsync verify SOURCE TARGET`. @returns the exit code */
-export async function runVerify(job: Job): Promise<ExitCode> {
+export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
   const { source: name = '', destination: target = '', options, reporter } = job;
   const place = parseDestination(target);
   const engine = openEngine(job);
@@ -61,7 +62,7 @@ export async function runVerify(job: Job): Promise<ExitCode> {
 }
 
 async function openListed(
-  { options, reporter, signal }: Job,
+  { options, reporter, signal }: Job<VerifyOwnOptions>,
   whole: ChangeSource,
   engine: Engine,
 ): Promise<ChangeSource | undefined> {

@@ -219,10 +219,10 @@ test('when a connection breaks while it is compared then a new one goes on, and 
 
 test('when the receiver does not know what to verify is then the failure says what it said', async () => {
   const script = path('old-rsh');
-  writeFileSync(script, `#!/bin/sh\necho "unknown option '--verify'" >&2\nexit 2\n`);
+  writeFileSync(script, `#!/bin/sh\necho "unknown option '--answer-checks'" >&2\nexit 2\n`);
   chmodSync(script, 0o755);
   const args = ['verify', '-e', script, source, 'host:/x'];
-  await lvmsyncFails(args, 5, /unknown option '--verify'/);
+  await lvmsyncFails(args, 5, /unknown option '--answer-checks'/);
 });
 
 test('when a sender has data for a target that is verified then it is refused and nothing is written', async () => {
@@ -234,7 +234,7 @@ test('when a sender has data for a target that is verified then it is refused an
     encodeRecord(TYPE.discard, [[0, 4096]]),
   ]) {
     const input = Buffer.concat([LABEL, encodeHello(65536), record, encodeEnd([record])]);
-    const args = ['--apply', '-', '--verify', '--protocol', '4', target];
+    const args = ['--apply', '-', '--answer-checks', '--protocol', '4', target];
     const { status, stdout } = await lvmsync(args, { input });
     assert.equal(status, 7);
     const last = decodeRecord(splitStream(stdout).at(-1)!);

@@ -55,7 +55,7 @@ test('when allowed options are given then they are understood', () => {
 });
 
 test('when a sender asks what the target holds then that needs no permission of its own', () => {
-  const words = ['--verify', '--repair', '--protocol', '4', 'data'];
+  const words = ['--answer-checks', '--repair', '--protocol', '4', 'data'];
   assert.deepEqual(parseServeRequest(request(...words), strict), {
     targetPath: '/dev/vg/data',
     verify: true,

@@ -1,0 +1,28 @@
+/** Every command but the classic one: what commander reads, and what is run then. */
+import type { Command } from 'commander';
+import { runCopy } from './copy.js';
+import { copyCommand } from './copy-command.js';
+import type { Run } from './job.js';
+import { runMigrate } from './migrate.js';
+import { migrateCommand } from './migrate-command.js';
+import { runRollback } from './rollback.js';
+import { rollbackCommand } from './rollback-command.js';
+import { runServe } from './serve.js';
+import { serveCommand } from './serve-command.js';
+import { runVerify } from './verify.js';
+import { verifyCommand } from './verify-command.js';
+
+export interface CommandEntry {
+  define(): Command;
+  /** Its own options are those that `define` defines: nothing but the eye checks that. */
+  run(...job: Parameters<Run>): ReturnType<Run>;
+}
+
+/** In the order of `--help`. */
+export const COMMANDS: readonly CommandEntry[] = [
+  { define: copyCommand, run: runCopy },
+  { define: migrateCommand, run: runMigrate },
+  { define: verifyCommand, run: runVerify },
+  { define: rollbackCommand, run: runRollback },
+  { define: serveCommand, run: runServe },
+];
