@@ -1,3 +1,5 @@
+// biome-ignore-all lint/style/useNodejsImportProtocol: an old Node does not know node:fs
+
 /** What the far side answers first, and how its sender tells it what follows. */
 export const GREETING =
   /^lvmsync-bootstrap (\d{1,4})\.(\d{1,4})\.(\d{1,4}) (\w{1,16}) (glibc|musl)$/;

@@ -1,7 +1,14 @@
 /** `--bootstrap`: to a real sshd in whose PATH there is Node and no lvmsync. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { bootstrapped, rshTransport } from '#lvmsync/index.js';
@@ -113,10 +120,7 @@ test('when the receiver runs then its files are gone already, so that no kill le
 
 test('when the program is damaged on its way then it is not run and nothing stays', async () => {
   const damage = '{ head -c 5000; head -c 1 >/dev/null; printf "\\377"; cat; }';
-  const rsh = script(
-    'damaging-rsh',
-    `${damage} | TMPDIR=${receiverTemp} sh -c "$2"`,
-  );
+  const rsh = script('damaging-rsh', `${damage} | TMPDIR=${receiverTemp} sh -c "$2"`);
   const target = newTarget();
   const args = ['copy', '--bootstrap', '--retries', '0', '-e', rsh, source, `host:${target}`];
   await lvmsyncFails(args, 5, /lvmsync\.cjs has not arrived as it was sent/);
@@ -130,7 +134,7 @@ test('when there is no Node, an old one, or something else then one line says so
     [path('none/node'), /there is no Node there/],
     [
       script('old-node', 'echo lvmsync-bootstrap 18.20.4 x64 glibc; exec cat >/dev/null'),
-      /Node 18\.20\.4 is too old there[^]*needs 20\.19 or later/,
+      /Node 18\.20\.4 is too old there[\s\S]*needs 20\.19 or later/,
     ],
     [script('other', 'echo hello; exec cat >/dev/null'), /what answers there is not Node/],
     ['true', /Node said nothing there/],
@@ -151,7 +155,7 @@ test('when a forced command answers then it says that --bootstrap cannot be', as
     await lvmsyncFails(
       ['copy', '--bootstrap', ...options],
       5,
-      /a forced command \(lvmsync serve\) answers there[^]*leave --bootstrap away/,
+      /a forced command \(lvmsync serve\) answers there[\s\S]*leave --bootstrap away/,
     );
     assert.ok(readFileSync(target).equals(Buffer.alloc(VOLUME_BYTES)));
     await lvmsyncOk(['copy', ...options]);
