@@ -8,7 +8,7 @@
  * dist/standalone/lvmsync.cjs is a program by itself, with all of ssh2 that is JavaScript, for hosts
  * that have Node and no npm. Its addon lies beside it.
  */
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -37,8 +37,9 @@ await build({
 });
 
 const STANDALONE = 'dist/standalone/lvmsync.cjs';
-await build({
+const { metafile } = await build({
   ...common,
+  metafile: true,
   stdin: {
     contents: `
       import { loadAddon } from './dist/block/installation.js';
@@ -63,3 +64,24 @@ await build({
   banner: { js: `#!/usr/bin/env node\n${BUNDLE_URL}` },
 });
 chmodSync(join(root, STANDALONE), 0o755);
+writeFileSync(join(root, 'dist/standalone/licenses.txt'), licenses(Object.keys(metafile.inputs)));
+
+/** Those of the packages that these files are of, which ask to go along. */
+function licenses(files) {
+  const packages = new Set(
+    files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
+  );
+  const texts = [...packages].sort().map((path) => {
+    const {
+      name,
+      version,
+      license,
+      licenses: [first] = [],
+    } = JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8'));
+    const file = readdirSync(join(root, path)).find((each) => /^licen[cs]e/i.test(each));
+    if (file === undefined) throw new Error(`${path} has no license`);
+    const text = readFileSync(join(root, path, file), 'utf8').trim();
+    return `${name} ${version} (${license ?? first.type})\n\n${text}\n`;
+  });
+  return `The single file lvmsync.cjs has parts of these packages in it.\n\n${texts.join(`\n${'-'.repeat(72)}\n\n`)}`;
+}
