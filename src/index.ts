@@ -58,6 +58,7 @@ export type { SkipUnchanged } from './send/skip-unchanged.js';
 export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
 export type { ByteSource } from './stream/bytes.js';
 export { printable } from './stream/messages.js';
+export { type BootstrapOptions, bootstrapped } from './transport/bootstrap.js';
 export { openFileSource, streamSource } from './transport/byte-source.js';
 export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
