@@ -1,6 +1,7 @@
 /** What receivers on this machine have kept of transfers to their targets. */
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { directoryNames } from '../block/directory-names.js';
 import { identify } from '../block/identity.js';
 import { isLocked } from '../block/lock.js';
 import { assertPrivate } from '../block/state-directory.js';
@@ -41,11 +42,11 @@ export interface KeptState {
   unreadable: { path: string; reason: string }[];
 }
 
-/** @throws LvmsyncError OPEN_FAILED when others can write to the directory */
+/** @throws LvmsyncError OPEN_FAILED when others can write to the directory; READ_FAILED */
 export async function readKeptState(directory: string): Promise<KeptState> {
   await assertPrivate(directory);
   const kept: KeptState = { transfers: [], spools: [], unreadable: [] };
-  for (const name of (await readdir(directory).catch(() => [])).sort()) {
+  for (const name of await directoryNames(directory)) {
     const path = join(directory, name);
     try {
       if (name.endsWith('.progress')) kept.transfers.push(await readTransfer(path));
