@@ -8,6 +8,7 @@ import {
   LvmsyncError,
   localChannel,
   type Protocol,
+  type ReplicaRun,
   runHere,
   runThere,
   type Transport,
@@ -16,6 +17,7 @@ import {
 import { connectToHost, openTransport } from './host.js';
 import type { Job } from './job.js';
 import type { CliOptions } from './options.js';
+import { replicaWords } from './replica-words.js';
 import { packageVersion } from './version.js';
 
 export interface Connection {
@@ -34,6 +36,10 @@ export interface ConnectOptions {
   engine: Engine;
   /** What will be sent: its devices are no targets, and its size must fit. */
   source: Pick<ChangeSource, 'volumeBytes' | 'paths'>;
+  /** The receiver keeps a history of the target. */
+  replica?: ReplicaRun | undefined;
+  /** It waits for the sender before it applies what it has; transactional whatever the options. */
+  hold?: boolean | undefined;
 }
 
 /** Runs a shell command line of the user's on the target's machine; it prints to standard error. */
@@ -48,16 +54,13 @@ export async function runOnTarget(job: Job, place: Destination, line: string): P
   }
 }
 
-export function connectTo(
-  job: Job,
-  place: Destination,
-  { engine, source }: ConnectOptions,
-): Connection {
+export function connectTo(job: Job, place: Destination, connecting: ConnectOptions): Connection {
+  const { engine, source } = connecting;
   const { path } = place;
   const { repair } = job.options;
   if (place.kind === 'local') {
     return {
-      open: (protocol) => openLocalChannel(job, source, engine, path, protocol),
+      open: (protocol) => openLocalChannel(job, connecting, path, protocol),
       openVerifier: (_, forRepair = repair) =>
         openLocalVerifier(job, source, engine, path, forRepair),
       close: async () => {},
@@ -67,7 +70,7 @@ export function connectTo(
   return {
     open: (protocol, onStderr) =>
       host.start((transport) =>
-        openRemoteChannel(job, transport, path, protocol, onStderr, source.volumeBytes),
+        openRemoteChannel(job, transport, path, protocol, onStderr, connecting),
       ),
     openVerifier: (onStderr, forRepair = repair) =>
       host.start((transport) => transport.open(verifierArgv(job, path, forRepair), onStderr)),
@@ -77,8 +80,7 @@ export function connectTo(
 
 async function openLocalChannel(
   { options, reporter }: Job,
-  source: ConnectOptions['source'],
-  engine: Engine,
+  { source, engine, replica, hold }: ConnectOptions,
   targetPath: string,
   protocol: Protocol,
 ): Promise<Channel> {
@@ -90,7 +92,9 @@ async function openLocalChannel(
       ...(protocol === 4 && { answers, version: packageVersion() }),
       snapbackPath: options.snapback,
       snapbackFormat: options.snapbackFormat,
-      transactional: options.transactional,
+      transactional: options.transactional ?? hold,
+      hold,
+      replica,
       stateDirectory: options.stateDir,
       force: options.force,
       ...(options.create && {
@@ -153,11 +157,17 @@ function openRemoteChannel(
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
-  volumeBytes: number,
+  { source, replica, hold }: ConnectOptions,
 ): Promise<Channel> {
-  if (options.transactional && protocol === 3) {
+  const transactional = options.transactional ?? hold;
+  if (transactional && protocol === 3) {
     throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
       hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
+    });
+  }
+  if (replica !== undefined && protocol === 3) {
+    throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot keep a history of its target', {
+      hint: 'it speaks PROTO[3] only: install this version of lvmsync there',
     });
   }
   const argv = ['lvmsync', '--apply', '-'];
@@ -173,8 +183,10 @@ function openRemoteChannel(
     if (options.snapbackFormat !== undefined) {
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
-    if (options.transactional) argv.push('--transactional');
-    if (options.create) argv.push('--create-bytes', String(volumeBytes));
+    if (transactional) argv.push('--transactional');
+    if (hold) argv.push('--hold');
+    if (replica !== undefined) argv.push(...replicaWords(replica));
+    if (options.create) argv.push('--create-bytes', String(source.volumeBytes));
     if (options.thinpool !== undefined) argv.push('--create-thinpool', options.thinpool);
   }
   argv.push(path);

@@ -1,5 +1,6 @@
 /** One host that the command line names, over one connection for as long as that goes well. */
 import {
+  bootstrapped,
   type Channel,
   rshTransport,
   sshHostArgument,
@@ -39,7 +40,14 @@ export function connectToHost(job: Job, name: HostName): Host {
   };
 }
 
-export function openTransport({ options, reporter }: Job, { user, host }: HostName): Transport {
+export function openTransport(job: Job, name: HostName): Transport {
+  const transport = openPlainTransport(job, name);
+  const { bootstrap, timeout } = job.options;
+  if (!bootstrap) return transport;
+  return bootstrapped(transport, { timeoutMs: timeout * 1000, onNote: job.reporter.note });
+}
+
+function openPlainTransport({ options, reporter }: Job, { user, host }: HostName): Transport {
   const { remoteCommand } = options;
   if (options.rsh !== undefined) {
     const address = sshHostArgument(user, host);

@@ -3,7 +3,9 @@ import { OFFERS } from '../index.js';
 import { COMMANDS } from './command-table.js';
 import type { Run } from './job.js';
 import type { CliOptions } from './options.js';
+import { parseKeep, parseStateAfter, parseStateBefore } from './replica-words.js';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -98,6 +100,10 @@ function classicProgram(): Command {
       new Option('--answer-checks').hideHelp().conflicts(['stdout', 'snapback', 'transactional']),
     )
     .addOption(new Option('--repair').hideHelp())
+    .addOption(new Option('--keep <number>').hideHelp().argParser(parseKeep))
+    .addOption(new Option('--state-before <time>').hideHelp().argParser(parseStateBefore))
+    .addOption(new Option('--state-after <time>').hideHelp().argParser(parseStateAfter))
+    .addOption(new Option('--hold').hideHelp())
     .addOption(
       new Option('--send-to-stdio <offer>')
         .choices([...OFFERS])
@@ -122,6 +128,7 @@ function classicProgram(): Command {
     )
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(engine().default('auto'))
     .addOption(queueDepth())

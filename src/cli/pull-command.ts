@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import {
+  bootstrap,
   bufferMemory,
   compress,
   dataSource,
@@ -39,6 +40,7 @@ export function pullCommand(): Command {
     .addOption(noVerifyBase())
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())

@@ -19,6 +19,7 @@ import {
   type OfferRequest,
   parseOfferRequest,
 } from './offer-request.js';
+import { replicaRun } from './replica-words.js';
 import { createReporter, type Reporter } from './reporter.js';
 import type { ServeOptions } from './serve-command.js';
 import {
@@ -131,6 +132,8 @@ async function serve(
       snapbackName !== undefined && { snapbackPath: join(snapbackDir, snapbackName) }),
     snapbackFormat: request.snapbackFormat,
     transactional: request.transactional,
+    hold: request.hold,
+    replica: replicaRun(request),
   });
   reporter.note(
     `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,

@@ -1,29 +1,14 @@
 /** What `lvmsync verify` tells: the ranges on standard output, a summary on standard error. */
-import { writeSync } from 'node:fs';
 import type { ExtentSource, VerifyReport } from '../index.js';
 import type { Job } from './job.js';
-
-const STDOUT_FD = 1;
+import { printText } from './print.js';
 
 /** A range to a line: offset and length. */
 export function printRanges(differing: ExtentSource): void {
   for (const { count, offsets, lengths } of differing.slices()) {
     let lines = '';
     for (let i = 0; i < count; i++) lines += `${offsets[i]} ${lengths[i]}\n`;
-    writeAll(lines);
-  }
-}
-
-/** Standard output may be a pipe that takes a part at a time. */
-function writeAll(text: string): void {
-  const bytes = Buffer.from(text);
-  for (let written = 0; written < bytes.length; ) {
-    try {
-      written += writeSync(STDOUT_FD, bytes, written);
-    } catch (error) {
-      if (!(error instanceof Error) || !('code' in error) || error.code !== 'EAGAIN') return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
+    printText(lines);
   }
 }
 

@@ -54,6 +54,12 @@ export interface ConverseOptions extends SendTransferOptions {
   timeoutMs: number;
   /** Whether to leave out what the target holds already within changed chunks; `never` unless said. */
   skipUnchanged?: SkipUnchanged | undefined;
+  /**
+   * Called when the receiver has everything, durably, and its target is still as it was: it applies
+   * that once this resolves, and drops it if this rejects (the transfer fails with INTERRUPTED then).
+   * Called again when the connection breaks and another one gets as far.
+   */
+  hold?: (() => Promise<void>) | undefined;
   onNote?: ((line: string) => void) | undefined;
   onWarning?: ((line: string) => void) | undefined;
 }
@@ -184,6 +190,7 @@ async function converse(options: Conversation): Promise<SendReport> {
     await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, source, peer);
+    if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
     let answerMs = 0;
     const accepted = answers.accept.then(({ payload }) => {
       answerMs = performance.now() - openedAt;
@@ -231,16 +238,44 @@ async function converse(options: Conversation): Promise<SendReport> {
     });
     await skipping.finish();
     links?.end();
+    const prepared = options.hold && inbox.expect(RECORD.prepared);
     // Not before: a receipt for what is still to come would end the listening.
-    const receipt = inbox.expect(RECORD.receipt);
+    let receipt = prepared ? undefined : inbox.expect(RECORD.receipt);
     const endBytes = await writeEnd(writer, totals);
+    if (prepared) {
+      await prepared;
+      await decide(options, inbox);
+      receipt = inbox.expect(RECORD.receipt);
+      await writer.write(encodeMessage(RECORD.commit));
+    }
     options.onEndSent?.();
-    checkReceipt(parseReceipt((await receipt).payload), totals);
+    checkReceipt(parseReceipt((await receipt!).payload), totals);
     return { ...report, streamBytes: report.streamBytes + endBytes };
   } finally {
     skipping?.stop();
     await links?.destroy();
   }
+}
+
+/** Resolves when the receiver may apply what it has. */
+async function decide({ source, hold }: ConverseOptions, inbox: Inbox): Promise<void> {
+  await source.recheck();
+  const decided = hold?.().catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LvmsyncError('INTERRUPTED', `given up before the target was changed: ${why}`, {
+      cause,
+    });
+  });
+  const lost = inbox.failed.then((error) => {
+    throw error;
+  });
+  await Promise.race([decided, lost]);
+}
+
+function cannotHold(peer: string): LvmsyncError {
+  return new LvmsyncError('REMOTE_FAILED', `${peer}: the receiver cannot wait for the others`, {
+    hint: 'install this version of lvmsync there',
+  });
 }
 
 /**

@@ -26,7 +26,9 @@ export const RECORD = {
   discard: 18,
   end: 19,
   receipt: 20,
-  confirm: 21,
+  prepared: 21,
+  commit: 22,
+  confirm: 23,
   alive: 129,
   durable: 130,
 } as const;
