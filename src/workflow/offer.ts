@@ -6,6 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../block/engine.js';
+import { LvmsyncError } from '../errors.js';
 import { readHandshake } from '../receive/read-handshake.js';
 import { whileTelling } from '../receive/tell-sender.js';
 import { receiverHello } from '../receive/transfer.js';
@@ -81,6 +82,8 @@ export function offer(options: OfferOptions): Promise<void> {
       await source.close();
     }
   }).catch(async (error: unknown) => {
+    // A receiver that is gone says so itself.
+    if (error instanceof LvmsyncError && error.code === 'CONNECTION_LOST') onRefusalSent?.();
     await receiversEnd(input);
     throw error;
   });
