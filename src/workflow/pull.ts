@@ -21,6 +21,8 @@ import { openOffering } from './open-offering.js';
 
 /** Label, hello, and the signs of life of a day between them. */
 const MAX_OPENING_BYTES = 1 << 20;
+/** What a sender says behind its END. */
+const LAST_TYPES = new Set<number>([RECORD.confirm, RECORD.refuse, RECORD.alive]);
 const WHOLE_BLOCK_BYTES = 1 << 30;
 
 export interface AskOptions extends Omit<ConversationOptions, 'open' | 'protocol'> {
@@ -145,12 +147,12 @@ async function expectConfirmation(input: ByteSource, engine: Engine): Promise<vo
   for (;;) {
     const header = await reader.nextHeader();
     if (header === undefined) throw lost(input.description);
+    if (!LAST_TYPES.has(header.type)) {
+      throw damaged(`a record of type ${header.type} follows the receipt`);
+    }
     const payload = await readMessage(reader);
     if (header.type === RECORD.confirm) return;
     if (header.type === RECORD.refuse) throw parseRefusal(payload, input.description);
-    if (header.type !== RECORD.alive) {
-      throw damaged(`a record of type ${header.type} follows the receipt`);
-    }
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { seededBytes } from '../support/devices.js';
 import { lvmsync, lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
-import { encodeRecord, TYPE } from '../support/proto4.js';
+import { encodeEnd, encodeHello, encodeRecord, LABEL, TYPE } from '../support/proto4.js';
 import { repositoryRoot } from '../support/repository.js';
 import { startSshd, type TestSshd } from '../support/sshd.js';
 import { temporaryDirectory } from '../support/temp-dir.js';
@@ -130,6 +130,24 @@ test('when the sender does not confirm what it sent then that is no success, wha
   const rsh = meddlingRsh('silent', { lastRecord: Buffer.alloc(0), status: 0 });
   const args = ['copy', '--retries', '0', '-e', rsh, `host:${source}`, target('silent')];
   await lvmsyncFails(args, TRANSPORT, /ended before it had confirmed what it sent/);
+});
+
+test('when the sender needs time before it says who it is then its signs of life are enough', async () => {
+  const copy = target('patient', 65536);
+  const alive = encodeRecord(TYPE.alive, []);
+  const data = encodeRecord(TYPE.data, [[4096, 4096]], Buffer.alloc(4096, 'x'));
+  const opening = [LABEL, alive, alive, alive, encodeHello(65536), alive, data, encodeEnd([data])];
+  const said = path('said');
+  const rsh = path('patient-rsh');
+  writeFileSync(rsh, `#!/bin/sh\ncat ${said}\nexec cat > /dev/null\n`);
+  chmodSync(rsh, 0o755);
+  const args = ['copy', '--retries', '0', '-e', rsh, 'host:source', copy];
+  writeFileSync(said, Buffer.concat([...opening, alive, encodeRecord(TYPE.confirm, [])]));
+  await lvmsyncOk(args);
+  const expected = Buffer.alloc(65536, 0x5a).fill('x', 4096, 8192);
+  assert.ok(readFileSync(copy).equals(expected));
+  writeFileSync(said, Buffer.concat([...opening, data]));
+  await lvmsyncFails(args, INTEGRITY, /follows the receipt/);
 });
 
 test('when the sender ends badly in spite of its word then that is no success either', async () => {
