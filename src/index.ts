@@ -22,12 +22,21 @@ export type { NewVolume } from './lvm/create-volume.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
 export { type ApplyOptions, applyStream } from './receive/apply.js';
 export { type NamedInspection, type OrderGroup, orderOf } from './receive/apply-order.js';
+export { MAX_KEPT, stateTime } from './receive/history-manifest.js';
+export type { ReplicaRun } from './receive/history-plan.js';
 export { type InspectOptions, inspectFile, inspectSource } from './receive/inspect.js';
 export type { InspectedHeader, Inspection } from './receive/inspect-findings.js';
 export type { KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
+export {
+  listStates,
+  type RollbackToOptions,
+  type RollbackToReport,
+  rollbackTo,
+  type TargetStates,
+} from './receive/rollback-to.js';
 export { refuseSender } from './receive/tell-sender.js';
 export { type VerifyTargetOptions, verifyTarget } from './receive/verify.js';
 export { counted, inBitRate, inBytes, inDate, inPercent, inTime } from './report/quantities.js';
@@ -49,6 +58,7 @@ export type { SkipUnchanged } from './send/skip-unchanged.js';
 export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
 export type { ByteSource } from './stream/bytes.js';
 export { printable } from './stream/messages.js';
+export { type BootstrapOptions, bootstrapped } from './transport/bootstrap.js';
 export { openFileSource, streamSource } from './transport/byte-source.js';
 export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
