@@ -26,7 +26,7 @@ export { MAX_KEPT, stateTime } from './receive/history-manifest.js';
 export type { ReplicaRun } from './receive/history-plan.js';
 export { type InspectOptions, inspectFile, inspectSource } from './receive/inspect.js';
 export type { InspectedHeader, Inspection } from './receive/inspect-findings.js';
-export type { KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
+export type { KeptHistory, KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
