@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { EXIT, LvmsyncError } from '../index.js';
 import { runApply } from './apply.js';
 import { collectInOneGo } from './heap.js';
-import { type Chosen, parseCommandLine } from './program.js';
+import { type Chosen, helpOf, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { runSync } from './sync.js';
 
@@ -21,7 +21,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
     throw error;
   }
-  const { words, options } = chosen;
+  const { command, words, options } = chosen;
   const reporter = createReporter(options);
   const interruption = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -34,7 +34,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     const job = { words, source, destination, options, reporter, signal: interruption.signal };
     return (await run(job)) ?? EXIT.success;
   } catch (error) {
-    reporter.failure(error);
+    reporter.failure(withHelp(error, command));
     return error instanceof LvmsyncError ? error.exitCode : EXIT.internal;
   }
+}
+
+/** A command line that is wrong is told with where the right one is described. */
+function withHelp(error: unknown, command: string | undefined): unknown {
+  if (!(error instanceof LvmsyncError) || error.code !== 'USAGE') return error;
+  const help = `see ${helpOf(command)}`;
+  const hint = error.hint === undefined ? help : `${error.hint}; ${help}`;
+  return new LvmsyncError('USAGE', error.message, { hint, cause: error.cause });
 }

@@ -44,4 +44,6 @@ export interface CliOptions {
   createBytes?: number;
   createThinpool?: string;
   force?: true;
+  /** Change nothing; say what would be done. */
+  dryRun?: true;
 }

@@ -57,8 +57,8 @@ interface Words {
   destination: string | undefined;
 }
 
-function positionals({ source, destination, options }: Job): Words {
-  const words = [source, destination].filter((word) => word !== undefined);
+function positionals({ words: given, options }: Job): Words {
+  const words = [...given];
   const snapshot = options.cowDevice === undefined ? words.shift() : undefined;
   if (options.cowDevice !== undefined && options.dataSource === undefined) {
     throw usageError('--cow-device needs --data-source: the origin to read the data from');

@@ -3,6 +3,7 @@ import { BUFFER_MEMORY, type SampleSize } from '../index.js';
 import { parseBufferMemory, rangeOf } from './engine.js';
 import {
   debug,
+  dryRun,
   engine,
   force,
   queueDepth,
@@ -30,6 +31,7 @@ export interface VerifyOwnOptions {
 
 export function verifyCommand(): Command {
   return new Command('verify')
+    .summary('is the target the same? with --repair: make it so')
     .description(
       'Compare a target with a source by hash. Prints the ranges that differ: offset and length in bytes. Exit status 1 if there are any.',
     )
@@ -48,6 +50,7 @@ export function verifyCommand(): Command {
       ),
     )
     .addOption(new Option('--repair', 'send what differs, and compare it again'))
+    .addOption(dryRun())
     .addOption(rsh())
     .addOption(remoteCommand())
     .addOption(sshConfig())
