@@ -19,7 +19,7 @@ export type { ExtentSource, Extents } from './extents/extents.js';
 export type { SampleSize } from './extents/sample.js';
 export type { NewVolume } from './lvm/create-volume.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
-export { type ApplyOptions, applyStream } from './receive/apply.js';
+export { type ApplyOptions, applyStream, checkStream } from './receive/apply.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
@@ -44,6 +44,7 @@ export { openFileSource, streamSource } from './transport/byte-source.js';
 export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
 export { localChannel } from './transport/local.js';
+export { remoteCommandLine } from './transport/remote-command.js';
 export { type RshOptions, rshTransport } from './transport/rsh.js';
 export { runHere, runThere } from './transport/shell-command.js';
 export { openTerminal, type Terminal } from './transport/ssh2/terminal.js';
@@ -57,5 +58,6 @@ export {
   migrate,
 } from './workflow/migrate.js';
 export type { MigrateOptions, MigrationPeer, OnStall, VerifyChoice } from './workflow/migration.js';
+export { type Rehearsal, type RehearseOptions, rehearse } from './workflow/rehearse.js';
 export type { SnapshotSize } from './workflow/store-size.js';
 export { type VerifyOptions, type VerifyReport, verify } from './workflow/verify.js';

@@ -8,6 +8,7 @@ import {
   LvmsyncError,
   localChannel,
   type Protocol,
+  remoteCommandLine,
   rshTransport,
   runHere,
   runThere,
@@ -29,6 +30,8 @@ export interface Connection {
    * @param forRepair it refuses a target that one that writes would refuse
    */
   openVerifier(onStderr: (chunk: Buffer) => void, forRepair?: boolean): Promise<Channel>;
+  /** The command line that `open` runs there; undefined for a receiver in this process. */
+  describeReceiver(protocol: Protocol): string | undefined;
   close(): Promise<void>;
 }
 
@@ -86,8 +89,13 @@ export function connectTo(
         return openLocalVerifier(job, source, engine, place.path, forRepair);
       }
       return receiver(place, (there) =>
-        there.open(verifierArgv(job, place.path, forRepair), onStderr),
+        there.open(verifierArgv(job, place.path, forRepair, source.volumeBytes), onStderr),
       );
+    },
+    describeReceiver(protocol) {
+      if (place.kind === 'local') return undefined;
+      const argv = receiverArgv(job, place.path, protocol, source.volumeBytes);
+      return remoteCommandLine(argv, job.options.remoteCommand);
     },
     async close() {
       await transport?.close();
@@ -95,7 +103,7 @@ export function connectTo(
   };
 }
 
-function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
+export function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
   const { remoteCommand } = options;
   if (options.rsh !== undefined) {
     const address = sshHostArgument(user, host);
@@ -157,6 +165,7 @@ async function openLocalVerifier(
       forRepair,
       force: options.force,
       stateDirectory: options.stateDir,
+      create: options.create && { sizeBytes: volumeBytes, thinPool: options.thinpool },
       needBytes: volumeBytes,
       sourcePaths: paths,
       onWarning: reporter.warn,
@@ -164,14 +173,26 @@ async function openLocalVerifier(
   );
 }
 
-function verifierArgv({ options }: Job, path: string, forRepair: boolean | undefined): string[] {
+function verifierArgv(
+  { options }: Job,
+  path: string,
+  forRepair: boolean | undefined,
+  volumeBytes: number,
+): string[] {
   const argv = ['lvmsync', '--apply', '-', '--answer-checks'];
   if (forRepair) argv.push('--repair');
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
-  argv.push(...proto4Words(options), path);
+  argv.push(...proto4Words(options), ...createWords(options, volumeBytes), path);
   return argv;
+}
+
+/** What has a receiver make its target. */
+function createWords({ create, thinpool }: CliOptions, volumeBytes: number): string[] {
+  if (!create) return [];
+  const pool = thinpool === undefined ? [] : ['--create-thinpool', thinpool];
+  return ['--create-bytes', String(volumeBytes), ...pool];
 }
 
 /** What only a receiver of ours understands. */
@@ -182,25 +203,35 @@ function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[
   return words;
 }
 
-/** The command line that an original receiver takes too; ours alone is given what is more. */
 function openRemoteChannel(
-  { options, reporter }: Job,
+  job: Job,
   transport: Transport,
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
   volumeBytes: number,
 ): Promise<Channel> {
+  const { options, reporter } = job;
   if (options.transactional && protocol === 3) {
     throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
       hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
     });
   }
-  const argv = ['lvmsync', '--apply', '-'];
-  if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
   if (options.snapbackFormat !== undefined && protocol === 3) {
     reporter.warn('with PROTO[3] the receiver chooses the format of the snapback itself');
   }
+  return transport.open(receiverArgv(job, path, protocol, volumeBytes), onStderr);
+}
+
+/** The command line that an original receiver takes too; ours alone is given what is more. */
+function receiverArgv(
+  { options }: Job,
+  path: string,
+  protocol: Protocol,
+  volumeBytes: number,
+): string[] {
+  const argv = ['lvmsync', '--apply', '-'];
+  if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
@@ -210,9 +241,8 @@ function openRemoteChannel(
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
     if (options.transactional) argv.push('--transactional');
-    if (options.create) argv.push('--create-bytes', String(volumeBytes));
-    if (options.thinpool !== undefined) argv.push('--create-thinpool', options.thinpool);
+    argv.push(...createWords(options, volumeBytes));
   }
   argv.push(path);
-  return transport.open(argv, onStderr);
+  return argv;
 }

@@ -1,4 +1,5 @@
 import { rollback } from '../index.js';
+import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import type { Job } from './job.js';
 import { packageVersion } from './version.js';
@@ -12,6 +13,7 @@ export async function runRollback(job: Job): Promise<undefined> {
     targetPath,
     engine,
     force: options.force,
+    dryRun: options.dryRun,
     stateDirectory: options.stateDir,
     version: packageVersion(),
     signal: job.signal,
@@ -28,6 +30,13 @@ export async function runRollback(job: Job): Promise<undefined> {
       : ended
         ? 'the whole snapback'
         : 'the snapback of an interrupted run';
+  if (options.dryRun) {
+    reporter.say(
+      `Would restore ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}`,
+    );
+    sayNothingChanged(job);
+    return;
+  }
   reporter.say(
     `Restored ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}; flushed`,
   );

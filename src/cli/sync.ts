@@ -1,5 +1,6 @@
 import { isatty } from 'node:tty';
 import {
+  type BaseCheck,
   type ChangeSource,
   deliver,
   type Engine,
@@ -15,6 +16,7 @@ import {
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { describeAmount, planDelivery, sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import { packageVersion } from './version.js';
@@ -34,6 +36,7 @@ export async function runSync(job: Job): Promise<undefined> {
     reporter.note(
       `${source.description}: ${source.exceptionCount} changed chunks of ${source.chunkBytes} bytes, in ${source.extents.extentCount} extents, ${source.extents.totalBytes} bytes`,
     );
+    if (job.options.dryRun) return await planOnly(job, source, engine, words.destination);
     const report =
       words.destination === undefined
         ? await toStandardOutput(job, source, engine)
@@ -99,6 +102,26 @@ function openSource(job: Job, name: string | undefined, engine: Engine): Promise
   return openStoreSource({ storePath: cowDevice ?? '', dataPath: dataSource ?? '', engine });
 }
 
+async function planOnly(
+  job: Job,
+  source: ChangeSource,
+  engine: Engine,
+  destination: string | undefined,
+): Promise<undefined> {
+  if (destination === undefined) {
+    job.reporter.say(describeAmount(source));
+    sayNothingChanged(job);
+    return;
+  }
+  const place = parseDestination(destination);
+  const base = baseCheck(job);
+  await planDelivery(job, { source, engine, base, destination, place });
+}
+
+function baseCheck({ options: { verifyBase } }: Job): BaseCheck {
+  return verifyBase === false ? 'none' : verifyBase;
+}
+
 async function toStandardOutput(
   { options, signal }: Job,
   source: ChangeSource,
@@ -138,7 +161,7 @@ async function toDestination(
       engine,
       open: connection.open,
       protocol: options.protocol,
-      base: options.verifyBase === false ? 'none' : options.verifyBase,
+      base: baseCheck(job),
     });
   } finally {
     await connection.close();

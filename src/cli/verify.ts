@@ -14,6 +14,7 @@ import {
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { VerifyOwnOptions } from './verify-command.js';
@@ -46,7 +47,7 @@ export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
         openVerifier: connection.openVerifier,
         sample: options.sample,
         live,
-        repair: options.repair,
+        repair: options.repair && !options.dryRun,
         onDifferences: printRanges,
       });
       await recheck(job, listed);
@@ -125,12 +126,13 @@ function writeAll(text: string): void {
 }
 
 function say(
-  { options, reporter }: Job,
+  job: Job,
   { description, volumeBytes }: ChangeSource,
   report: VerifyReport,
   milliseconds: number,
   live: boolean,
 ): void {
+  const { options, reporter } = job;
   const { comparedBytes, targetBytes, differing, settledBytes, repairedBytes, remaining } = report;
   if (targetBytes > volumeBytes) {
     reporter.say(
@@ -150,7 +152,10 @@ function say(
     return;
   }
   reporter.say(`${compared}: ${amount(differing)} differ`);
-  if (!options.repair) {
+  if (options.repair && options.dryRun) {
+    reporter.say(`Would send ${amount(differing)}`);
+    sayNothingChanged(job);
+  } else if (!options.repair) {
     if (live) reporter.say(`${description} can be written to: what was, during the run, differs`);
   } else if (remaining.totalBytes === 0) {
     reporter.say(`Repaired: ${repairedBytes} bytes were sent, flushed, and compared again`);

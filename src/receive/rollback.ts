@@ -1,19 +1,25 @@
 /** Puts back what a run has overwritten, from its snapback in either format. */
 import type { BlockFile, Engine } from '../block/engine.js';
+import { identify } from '../block/identity.js';
+import { stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
 import { RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { createRecordReader } from '../transport/record-reader.js';
 import { readClassicSnapback, restoreClassicSnapback } from './classic-snapback.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { openTargetToVerify } from './open-to-verify.js';
 import { readHandshake } from './read-handshake.js';
 import { createRecordApplier } from './record-applier.js';
+import { openTargetState } from './state-directory.js';
 import { readUndoLog, type UndoLog } from './undo-log-reader.js';
 
 export interface RollbackOptions extends OpenTargetOptions {
   /** The snapback. */
   snapbackPath: string;
   signal?: AbortSignal | undefined;
+  /** Check snapback and target, and write nothing: the report is of what would be restored. */
+  dryRun?: boolean | undefined;
 }
 
 export interface RollbackReport {
@@ -38,13 +44,13 @@ export interface RollbackReport {
 export async function rollback(options: RollbackOptions): Promise<RollbackReport> {
   const { snapbackPath } = options;
   const { protocol, lineBytes } = await readLabel(snapbackPath);
-  const target = await openTargetForWriting(options);
+  const target = await (options.dryRun ? openToLookAt(options) : openTargetForWriting(options));
   try {
     const report =
       protocol === 3
         ? await restoreClassic(lineBytes, target, options)
         : await restoreLog(target, options);
-    await target.file.flush();
+    if (!options.dryRun) await target.file.flush();
     return report;
   } catch (cause) {
     if (cause instanceof LvmsyncError || !(cause instanceof Error && 'code' in cause)) throw cause;
@@ -54,6 +60,14 @@ export async function rollback(options: RollbackOptions): Promise<RollbackReport
   } finally {
     await target.close();
   }
+}
+
+/** Refuses the target as `openTargetForWriting` does, and opens it to be read. */
+async function openToLookAt(options: RollbackOptions): Promise<OpenTarget> {
+  const file = await openTargetToVerify({ ...options, forRepair: true });
+  const id = await identify(options.targetPath);
+  const state = await openTargetState(stateDirectoryPath(options.stateDirectory), id);
+  return { file, id, state, close: file.close };
 }
 
 async function readLabel(path: string) {
@@ -84,9 +98,11 @@ async function restoreClassic(
     );
   }
   assertLargeEnough(file, highestEnd);
-  await state.forgetProgress();
-  const proceed = () => assertNotInterrupted(options);
-  await restoreClassicSnapback(snapbackPath, snapback, file, engine, proceed);
+  if (!options.dryRun) {
+    await state.forgetProgress();
+    const proceed = () => assertNotInterrupted(options);
+    await restoreClassicSnapback(snapbackPath, snapback, file, engine, proceed);
+  }
   return { restoredBytes: dataBytes, records, format: 3, ended: undefined, tornBytes };
 }
 
@@ -100,8 +116,10 @@ async function restoreLog(target: OpenTarget, options: RollbackOptions): Promise
     });
   }
   assertRightTarget(log, target, options);
-  await target.state.forgetProgress();
-  await applyLog(log, target.file, engine, options);
+  if (!options.dryRun) {
+    await target.state.forgetProgress();
+    await applyLog(log, target.file, engine, options);
+  }
   const { dataBytes, records, ended, tornBytes } = log;
   return { restoredBytes: dataBytes, records, format: 4, ended, tornBytes };
 }
