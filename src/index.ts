@@ -14,6 +14,11 @@ export {
 } from './block/engines.js';
 export { BUFFER_MEMORY, type IoLimits, type LimitRange, QUEUE_DEPTH } from './block/io-limits.js';
 export type { Lock } from './block/lock.js';
+export { answerDoctor } from './doctor/answer.js';
+export { type DoctorOptions, type DoctorReport, doctor } from './doctor/doctor.js';
+export { type ExamineOptions, examineHost } from './doctor/examine-host.js';
+export type { Finding } from './doctor/finding.js';
+export type { HostReport } from './doctor/host-report.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
 export type { SampleSize } from './extents/sample.js';

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import { runCopy } from './copy.js';
 import { copyCommand } from './copy-command.js';
+import { runDoctor } from './doctor.js';
+import { doctorCommand } from './doctor-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
@@ -24,5 +26,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   { define: migrateCommand, run: runMigrate },
   { define: verifyCommand, run: runVerify },
   { define: rollbackCommand, run: runRollback },
+  { define: doctorCommand, run: runDoctor },
   { define: serveCommand, run: runServe },
 ];
