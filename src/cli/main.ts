@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { EXIT, LvmsyncError } from '../index.js';
+import { EXIT, LvmsyncError, reasonOf } from '../index.js';
 import { runApply } from './apply.js';
 import { collectInOneGo } from './heap.js';
 import { type Chosen, helpOf, parseCommandLine } from './program.js';
@@ -34,8 +34,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     const job = { words, source, destination, options, reporter, signal: interruption.signal };
     return (await run(job)) ?? EXIT.success;
   } catch (error) {
-    reporter.failure(withHelp(error, command));
-    return error instanceof LvmsyncError ? error.exitCode : EXIT.internal;
+    const failure = withHelp(explained(error), command);
+    reporter.failure(failure);
+    return failure instanceof LvmsyncError ? failure.exitCode : EXIT.internal;
   }
 }
 
@@ -45,4 +46,17 @@ function withHelp(error: unknown, command: string | undefined): unknown {
   const help = `see ${helpOf(command)}`;
   const hint = error.hint === undefined ? help : `${error.hint}; ${help}`;
   return new LvmsyncError('USAGE', error.message, { hint, cause: error.cause });
+}
+
+/** What the system refused where nobody expected it, in words. */
+function explained(error: unknown): unknown {
+  if (error instanceof LvmsyncError || !(error instanceof Error)) return error;
+  if (!('syscall' in error) || !('code' in error)) return error;
+  const path = 'path' in error ? String(error.path) : undefined;
+  const what = path === undefined ? `${error.syscall} failed` : `cannot ${error.syscall} ${path}`;
+  return new LvmsyncError('OPEN_FAILED', `${what}: ${reasonOf(error).words}`, {
+    ...(path !== undefined && { path }),
+    hint: 'see to what is said, and run the same command again; --debug says more',
+    cause: error,
+  });
 }

@@ -1,5 +1,7 @@
 /** Puts back what a run has overwritten, from its snapback in either format. */
+
 import type { BlockFile, Engine } from '../block/engine.js';
+import { reasonOf } from '../block/errno.js';
 import { identify } from '../block/identity.js';
 import { stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
@@ -54,9 +56,13 @@ export async function rollback(options: RollbackOptions): Promise<RollbackReport
     return report;
   } catch (cause) {
     if (cause instanceof LvmsyncError || !(cause instanceof Error && 'code' in cause)) throw cause;
-    const errno = String(cause.code);
-    const message = `cannot read ${snapbackPath}: ${errno}`;
-    throw new LvmsyncError('READ_FAILED', message, { path: snapbackPath, errno, cause });
+    const { words, ...errno } = reasonOf(cause);
+    throw new LvmsyncError('READ_FAILED', `cannot read ${snapbackPath}: ${words}`, {
+      path: snapbackPath,
+      ...errno,
+      hint: 'the target is restored in part only: make the snapback readable and run this again',
+      cause,
+    });
   } finally {
     await target.close();
   }
