@@ -56,7 +56,7 @@ export function describeAmount({ extents, volumeBytes, description }: ChangeSour
   const { totalBytes, extentCount } = extents;
   const saved = volumeBytes - totalBytes;
   const less = saved > 0 ? `, ${saved} bytes less than all of it` : '';
-  return `Would send at most ${totalBytes} bytes in ${extentCount} extents of ${description}${less}`;
+  return `Would send at most ${totalBytes} bytes in ${extentCount} ${extentCount === 1 ? 'extent' : 'extents'} of ${description}${less}`;
 }
 
 function describeTarget(rehearsal: Rehearsal | undefined): string {

@@ -33,9 +33,9 @@ import { packageVersion } from './version.js';
 const HELP = { subcommandTerm: (command: Command) => command.name() };
 
 const EXAMPLES = `\
-  lvmsync vg/before backup:/dev/vg/data         send what changed since the snapshot
-  lvmsync copy vg/before backup:/dev/vg/data    send all of it: the first copy
-  lvmsync migrate vg/data backup:/dev/vg/data   both, again and again, then change over
+  lvmsync vg/before backup:/dev/vg/data         what changed since it was taken
+  lvmsync copy vg/before backup:/dev/vg/data    all of it: the first copy
+  lvmsync migrate vg/data backup:/dev/vg/data   both, in rounds, then cut over
   lvmsync doctor backup:/dev/vg/data            is all there that it takes?
 `;
 

@@ -83,7 +83,7 @@ for (const [way, words] of Object.entries(WAYS)) {
         delta.path('origin'),
         ...words(target),
       ]);
-      assert.match(said, /^Would send at most 4194304 bytes in 1 extents of .*origin\n/m);
+      assert.match(said, /^Would send at most 4194304 bytes in 1 extent of .*origin\n/m);
       assert.match(said, NOTHING);
     });
 
