@@ -1,6 +1,7 @@
 /** Receivers for what the command line names as a destination: on this machine, or through SSH. */
 import {
   applyStream,
+  bootstrapped,
   type ChangeSource,
   type Channel,
   type Destination,
@@ -8,6 +9,7 @@ import {
   LvmsyncError,
   localChannel,
   type Protocol,
+  type ReplicaRun,
   remoteCommandLine,
   rshTransport,
   runHere,
@@ -19,6 +21,7 @@ import {
 } from '../index.js';
 import type { Job } from './job.js';
 import type { CliOptions } from './options.js';
+import { replicaWords } from './replica-words.js';
 import { packageVersion } from './version.js';
 
 export interface Connection {
@@ -39,6 +42,10 @@ export interface ConnectOptions {
   engine: Engine;
   /** What will be sent: its devices are no targets, and its size must fit. */
   source: Pick<ChangeSource, 'volumeBytes' | 'paths'>;
+  /** The receiver keeps a history of the target. */
+  replica?: ReplicaRun | undefined;
+  /** It waits for the sender before it applies what it has; transactional whatever the options. */
+  hold?: boolean | undefined;
 }
 
 /** Runs a shell command line of the user's on the target's machine; it prints to standard error. */
@@ -53,11 +60,8 @@ export async function runOnTarget(job: Job, place: Destination, line: string): P
   }
 }
 
-export function connectTo(
-  job: Job,
-  place: Destination,
-  { engine, source }: ConnectOptions,
-): Connection {
+export function connectTo(job: Job, place: Destination, connecting: ConnectOptions): Connection {
+  const { engine, source } = connecting;
   let transport: Transport | undefined;
   let endedWell = false;
 
@@ -78,10 +82,9 @@ export function connectTo(
 
   return {
     async open(protocol, onStderr) {
-      if (place.kind === 'local')
-        return openLocalChannel(job, source, engine, place.path, protocol);
+      if (place.kind === 'local') return openLocalChannel(job, connecting, place.path, protocol);
       return receiver(place, (there) =>
-        openRemoteChannel(job, there, place.path, protocol, onStderr, source.volumeBytes),
+        openRemoteChannel(job, there, place.path, protocol, onStderr, connecting),
       );
     },
     async openVerifier(onStderr, forRepair = job.options.repair) {
@@ -94,7 +97,7 @@ export function connectTo(
     },
     describeReceiver(protocol) {
       if (place.kind === 'local') return undefined;
-      const argv = receiverArgv(job, place.path, protocol, source.volumeBytes);
+      const argv = receiverArgv(job, place.path, protocol, connecting);
       return remoteCommandLine(argv, job.options.remoteCommand);
     },
     async close() {
@@ -103,7 +106,14 @@ export function connectTo(
   };
 }
 
-export function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
+export function openTransport(job: Job, user: string | undefined, host: string): Transport {
+  const transport = openPlainTransport(job, user, host);
+  const { bootstrap, timeout } = job.options;
+  if (!bootstrap) return transport;
+  return bootstrapped(transport, { timeoutMs: timeout * 1000, onNote: job.reporter.note });
+}
+
+function openPlainTransport({ options, reporter }: Job, user: string | undefined, host: string) {
   const { remoteCommand } = options;
   if (options.rsh !== undefined) {
     const address = sshHostArgument(user, host);
@@ -121,8 +131,7 @@ export function openTransport({ options, reporter }: Job, user: string | undefin
 
 async function openLocalChannel(
   { options, reporter }: Job,
-  source: ConnectOptions['source'],
-  engine: Engine,
+  { source, engine, replica, hold }: ConnectOptions,
   targetPath: string,
   protocol: Protocol,
 ): Promise<Channel> {
@@ -134,7 +143,9 @@ async function openLocalChannel(
       ...(protocol === 4 && { answers, version: packageVersion() }),
       snapbackPath: options.snapback,
       snapbackFormat: options.snapbackFormat,
-      transactional: options.transactional,
+      transactional: options.transactional ?? hold,
+      hold,
+      replica,
       stateDirectory: options.stateDir,
       force: options.force,
       ...(options.create && {
@@ -209,18 +220,25 @@ function openRemoteChannel(
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
-  volumeBytes: number,
+  connecting: ConnectOptions,
 ): Promise<Channel> {
+  const { replica, hold } = connecting;
   const { options, reporter } = job;
-  if (options.transactional && protocol === 3) {
+  const transactional = options.transactional ?? hold;
+  if (transactional && protocol === 3) {
     throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
       hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
+    });
+  }
+  if (replica !== undefined && protocol === 3) {
+    throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot keep a history of its target', {
+      hint: 'it speaks PROTO[3] only: install this version of lvmsync there',
     });
   }
   if (options.snapbackFormat !== undefined && protocol === 3) {
     reporter.warn('with PROTO[3] the receiver chooses the format of the snapback itself');
   }
-  return transport.open(receiverArgv(job, path, protocol, volumeBytes), onStderr);
+  return transport.open(receiverArgv(job, path, protocol, connecting), onStderr);
 }
 
 /** The command line that an original receiver takes too; ours alone is given what is more. */
@@ -228,7 +246,7 @@ function receiverArgv(
   { options }: Job,
   path: string,
   protocol: Protocol,
-  volumeBytes: number,
+  { source, replica, hold }: ConnectOptions,
 ): string[] {
   const argv = ['lvmsync', '--apply', '-'];
   if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
@@ -240,8 +258,10 @@ function receiverArgv(
     if (options.snapbackFormat !== undefined) {
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
-    if (options.transactional) argv.push('--transactional');
-    argv.push(...createWords(options, volumeBytes));
+    if (options.transactional ?? hold) argv.push('--transactional');
+    if (hold) argv.push('--hold');
+    if (replica !== undefined) argv.push(...replicaWords(replica));
+    argv.push(...createWords(options, source.volumeBytes));
   }
   argv.push(path);
   return argv;

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -38,6 +39,7 @@ export function copyCommand(): Command {
     .addOption(dryRun())
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import {
+  bootstrap,
   debug,
   engine,
   quiet,
@@ -20,7 +21,7 @@ export interface DoctorOwnOptions {
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .summary('is all there that a run takes, and how fast will it be?')
+    .summary('is all there that it takes, and how fast is it?')
     .description(
       'Look over this machine, another one and the way there, and say what is missing and how to mend it. Changes nothing. Exit status 3 if something would stop a run.',
     )
@@ -33,6 +34,7 @@ export function doctorCommand(): Command {
     .addOption(new Option('--answer').hideHelp())
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(engine())

@@ -43,6 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** A command line that is wrong is told with where the right one is described. */
 function withHelp(error: unknown, command: string | undefined): unknown {
   if (!(error instanceof LvmsyncError) || error.code !== 'USAGE') return error;
+  if (error.hint?.includes('--help')) return error;
   const help = `see ${helpOf(command)}`;
   const hint = error.hint === undefined ? help : `${error.hint}; ${help}`;
   return new LvmsyncError('USAGE', error.message, { hint, cause: error.cause });

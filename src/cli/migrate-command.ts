@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { OnStall, SnapshotSize, VerifyChoice } from '../index.js';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -104,6 +105,7 @@ export function migrateCommand(): Command {
     )
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())

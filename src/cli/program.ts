@@ -3,7 +3,9 @@ import { COMMANDS } from './command-table.js';
 import type { Run } from './job.js';
 import { meantCommand } from './mistyped.js';
 import type { CliOptions } from './options.js';
+import { parseKeep, parseStateAfter, parseStateBefore } from './replica-words.js';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -105,116 +107,116 @@ function argumentsOf(handed: unknown[]): string[] {
 }
 
 function classicProgram(): Command {
-  return (
-    new Command('lvmsync')
-      .description(
-        "Send the changed blocks of an LVM snapshot onto another machine's block device.",
+  return new Command('lvmsync')
+    .description("Send the changed blocks of an LVM snapshot onto another machine's block device.")
+    .argument('[source]', 'the snapshot (or, with --apply, the target)')
+    .argument('[destination]', 'where the changes go: [[user@]host:]device')
+    .addOption(verbose())
+    .addOption(debug())
+    .addOption(quiet())
+    .addOption(dryRun())
+    .addOption(
+      new Option(
+        '-b, --snapback <file>',
+        'save what is overwritten, on the receiving side',
+      ).helpGroup(GROUP.checks),
+    )
+    .addOption(
+      new Option(
+        '--snapback-format <format>',
+        '4 for rollback, 3 for what an original lvmsync can apply (default: 4)',
       )
-      .argument('[source]', 'the snapshot (or, with --apply, the target)')
-      .argument('[destination]', 'where the changes go: [[user@]host:]device')
-      .addOption(verbose())
-      .addOption(debug())
-      .addOption(quiet())
-      .addOption(dryRun())
-      .addOption(
-        new Option(
-          '-b, --snapback <file>',
-          'save what is overwritten, on the receiving side',
-        ).helpGroup(GROUP.checks),
+        .choices(['3', '4'])
+        .argParser(parseFormat)
+        .helpGroup(GROUP.checks),
+    )
+    .addOption(
+      new Option(
+        '--transactional',
+        'write nothing before everything has come: the target becomes new, or stays as it is',
       )
-      .addOption(
-        new Option(
-          '--snapback-format <format>',
-          '4 for rollback, 3 for what an original lvmsync can apply (default: 4)',
-        )
-          .choices(['3', '4'])
-          .argParser(parseFormat)
-          .helpGroup(GROUP.checks),
+        .conflicts('stdout')
+        .helpGroup(GROUP.checks),
+    )
+    .addOption(stateDir())
+    .addOption(
+      new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
+    )
+    .addOption(new Option('--server').hideHelp().conflicts(['apply', 'stdout']))
+    .addOption(
+      new Option('--answer-checks').hideHelp().conflicts(['stdout', 'snapback', 'transactional']),
+    )
+    .addOption(new Option('--repair').hideHelp())
+    .addOption(new Option('--keep <number>').hideHelp().argParser(parseKeep))
+    .addOption(new Option('--state-before <time>').hideHelp().argParser(parseStateBefore))
+    .addOption(new Option('--state-after <time>').hideHelp().argParser(parseStateAfter))
+    .addOption(new Option('--hold').hideHelp())
+    .addOption(new Option('--create-bytes <size>').hideHelp().argParser(parseBytes))
+    .addOption(new Option('--create-thinpool <pool>').hideHelp())
+    .addOption(
+      new Option('-s, --stdout', 'write the stream to standard output').conflicts([
+        'apply',
+        'snapback',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '-r, --data-source <device>',
+        'read the data here: a later snapshot of the same origin',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--cow-device <store>',
+        'read the list of changes from this exception store; needs --data-source',
+      ),
+    )
+    .addOption(rsh())
+    .addOption(remoteCommand())
+    .addOption(bootstrap())
+    .addOption(sshConfig())
+    .addOption(engine().default('auto'))
+    .addOption(queueDepth())
+    .addOption(bufferMemory())
+    .addOption(
+      new Option('--protocol <protocol>', 'what to speak: 3 is the classic one')
+        .choices(['3', '4', 'auto'])
+        .argParser(parseProtocol)
+        .default('auto')
+        .helpGroup(GROUP.host),
+    )
+    .addOption(timeout())
+    .addOption(retries())
+    .addOption(channels())
+    .addOption(streams())
+    .addOption(dataChannel())
+    .addOption(compress())
+    .addOption(skipUnchanged())
+    .addOption(noSkipUnchanged())
+    .addOption(
+      new Option(
+        '--verify-base <how>',
+        'check that the target holds what the changes were made to before writing',
       )
-      .addOption(
-        new Option(
-          '--transactional',
-          'write nothing before everything has come: the target becomes new, or stays as it is',
-        )
-          .conflicts('stdout')
-          .helpGroup(GROUP.checks),
-      )
-      .addOption(stateDir())
-      .addOption(
-        new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
-      )
-      .addOption(new Option('--server').hideHelp().conflicts(['apply', 'stdout']))
-      .addOption(
-        new Option('--answer-checks').hideHelp().conflicts(['stdout', 'snapback', 'transactional']),
-      )
-      .addOption(new Option('--repair').hideHelp())
-      .addOption(new Option('--create-bytes <size>').hideHelp().argParser(parseBytes))
-      .addOption(new Option('--create-thinpool <pool>').hideHelp())
-      .addOption(
-        new Option('-s, --stdout', 'write the stream to standard output').conflicts([
-          'apply',
-          'snapback',
-        ]),
-      )
-      .addOption(
-        new Option(
-          '-r, --data-source <device>',
-          'read the data here: a later snapshot of the same origin',
-        ),
-      )
-      .addOption(
-        new Option(
-          '--cow-device <store>',
-          'read the list of changes from this exception store; needs --data-source',
-        ),
-      )
-      .addOption(rsh())
-      .addOption(remoteCommand())
-      .addOption(sshConfig())
-      .addOption(engine().default('auto'))
-      .addOption(queueDepth())
-      .addOption(bufferMemory())
-      .addOption(
-        new Option('--protocol <protocol>', 'what to speak: 3 is the classic one')
-          .choices(['3', '4', 'auto'])
-          .argParser(parseProtocol)
-          .default('auto')
-          .helpGroup(GROUP.host),
-      )
-      .addOption(timeout())
-      .addOption(retries())
-      .addOption(channels())
-      .addOption(streams())
-      .addOption(dataChannel())
-      .addOption(compress())
-      .addOption(skipUnchanged())
-      .addOption(noSkipUnchanged())
-      .addOption(
-        new Option(
-          '--verify-base <how>',
-          'check that the target holds what the changes were made to before writing',
-        )
-          .choices(['sample', 'full'])
-          .default('sample')
-          .helpGroup(GROUP.checks),
-      )
-      .addOption(new Option('--no-verify-base', 'write without that check').helpGroup(GROUP.checks))
-      .addOption(force())
-      .enablePositionalOptions()
-      // A word too many may be a command that was mistyped.
-      .allowExcessArguments()
-      .showHelpAfterError(`  see ${helpOf(undefined)}`)
-      .helpCommand(false)
-      .usage('[options] SNAPSHOT [[user@]host:]TARGET\n       lvmsync COMMAND ...')
-      .configureHelp(HELP)
-      .addHelpText('before', EXAMPLES)
-      .addHelpText(
-        'after',
-        '\nlvmsync COMMAND --help says more. A volume that is named like a command is\ngiven with its group or a path: vg/rollback, ./rollback.',
-      )
-      .version(packageVersion(), '-V, --version')
-      .showSuggestionAfterError()
-  );
+        .choices(['sample', 'full'])
+        .default('sample')
+        .helpGroup(GROUP.checks),
+    )
+    .addOption(new Option('--no-verify-base', 'write without that check').helpGroup(GROUP.checks))
+    .addOption(force())
+    .enablePositionalOptions()
+    .allowExcessArguments()
+    .showHelpAfterError(`  see ${helpOf(undefined)}`)
+    .helpCommand(false)
+    .usage('[options] SNAPSHOT [[user@]host:]TARGET\n       lvmsync COMMAND ...')
+    .configureHelp(HELP)
+    .addHelpText('before', EXAMPLES)
+    .addHelpText(
+      'after',
+      '\nlvmsync COMMAND --help says more. A volume that is named like a command is\ngiven with its group or a path: vg/rollback, ./rollback.',
+    )
+    .version(packageVersion(), '-V, --version')
+    .showSuggestionAfterError();
 }
 
 function parseBytes(text: string): number {

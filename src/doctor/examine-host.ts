@@ -29,7 +29,7 @@ export async function examineHost(options: ExamineOptions): Promise<HostReport> 
     lookAtPrivileges(role),
     ...(await lookAtTools(role)),
     await lookAtEngine(loaded),
-    ...(role === 'sender' ? [lookAtSsh()] : []),
+    ...(role === 'sender' ? [await lookAtSsh()] : []),
     ok('cipher', `AES-128-GCM at ${inRate(cipher)} on one core`),
   ];
   const looks = [
@@ -52,8 +52,8 @@ function lookAtPrivileges(role: Role): Finding {
   return warning('privileges', text, "lvmsync ... --remote-command 'sudo lvmsync'");
 }
 
-function lookAtSsh(): Finding {
-  if (hasNativeCiphers()) return ok('ssh', 'built in (ssh2), with its native ciphers');
+async function lookAtSsh(): Promise<Finding> {
+  if (await hasNativeCiphers()) return ok('ssh', 'built in (ssh2), with its native ciphers');
   const text = 'built in (ssh2), without its native ciphers: twice the CPU';
   return warning('ssh', text, 'npm rebuild ssh2');
 }
