@@ -25,6 +25,21 @@ export { type ReceiveOptions, type ReceiveReport, receive } from './receive/rece
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
 export { refuseSender } from './receive/tell-sender.js';
 export { type VerifyTargetOptions, verifyTarget } from './receive/verify.js';
+export { parseRate } from './report/bandwidth-rate.js';
+export { progressJson, runJson } from './report/json-lines.js';
+export {
+  createProgress,
+  type Progress,
+  type ProgressModel,
+  type ProgressOptions,
+} from './report/progress.js';
+export { barLine, plainLine } from './report/progress-line.js';
+export { type EndedRun, type RunResult, resultJson } from './report/result-json.js';
+export { openRunSocket, type RunSocketOptions } from './report/run-socket.js';
+export type { RunIdentity, RunStatus } from './report/run-status.js';
+export { listRuns, type Runs, setBandwidth } from './report/runs.js';
+export { type TransferFigures, transferLines, transferResult } from './report/transfer-summary.js';
+export { formatBytes, formatDuration, formatRate } from './report/units.js';
 export type { BaseCheck } from './send/base-check.js';
 export {
   type ChangeSource,
@@ -40,15 +55,17 @@ export { type SendOptions, type SendReport, send } from './send/send.js';
 export type { SkipUnchanged } from './send/skip-unchanged.js';
 export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
 export type { ByteSource } from './stream/bytes.js';
+export { type Bandwidth, createBandwidth } from './transport/bandwidth.js';
 export { openFileSource, streamSource } from './transport/byte-source.js';
 export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
 export { localChannel } from './transport/local.js';
 export { type RshOptions, rshTransport } from './transport/rsh.js';
 export { runHere, runThere } from './transport/shell-command.js';
-export { openTerminal, type Terminal } from './transport/ssh2/terminal.js';
+export { onQuestions, openTerminal, type Terminal } from './transport/ssh2/terminal.js';
 export { type SshOptions, sshTransport } from './transport/ssh2/transport.js';
-export { standardOutput } from './transport/standard-output.js';
+export { outputTo, standardOutput } from './transport/standard-output.js';
+export type { Phase, RunWatcher, Saving } from './watcher.js';
 export { type DeliverOptions, deliver, type Protocol } from './workflow/deliver.js';
 export {
   type AbortOptions,

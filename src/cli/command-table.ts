@@ -9,6 +9,8 @@ import { runRollback } from './rollback.js';
 import { rollbackCommand } from './rollback-command.js';
 import { runServe } from './serve.js';
 import { serveCommand } from './serve-command.js';
+import { runStatus } from './status.js';
+import { statusCommand } from './status-command.js';
 import { runVerify } from './verify.js';
 import { verifyCommand } from './verify-command.js';
 
@@ -24,5 +26,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   { define: migrateCommand, run: runMigrate },
   { define: verifyCommand, run: runVerify },
   { define: rollbackCommand, run: runRollback },
+  { define: statusCommand, run: runStatus },
   { define: serveCommand, run: runServe },
 ];

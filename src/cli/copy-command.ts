@@ -1,12 +1,16 @@
 import { Command, Option } from 'commander';
 import {
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
   debug,
   engine,
   force,
+  json,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -47,6 +51,10 @@ export function copyCommand(): Command {
     .addOption(bufferMemory())
     .addOption(stateDir())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet());

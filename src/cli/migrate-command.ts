@@ -2,15 +2,19 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { OnStall, SnapshotSize, VerifyChoice } from '../index.js';
 import {
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
   debug,
   engine,
   force,
+  json,
   noSkipUnchanged,
   parseSeconds,
   parseTimes,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -112,6 +116,10 @@ export function migrateCommand(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())

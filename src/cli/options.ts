@@ -44,4 +44,9 @@ export interface CliOptions {
   createBytes?: number;
   createThinpool?: string;
   force?: true;
+  progress?: 'auto' | 'bar' | 'plain' | 'json' | 'none';
+  progressFd?: number;
+  /** In bytes a second; 0: no limit. */
+  bwlimit?: number;
+  json?: true;
 }

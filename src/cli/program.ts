@@ -4,14 +4,18 @@ import type { Run } from './job.js';
 import type { CliOptions } from './options.js';
 import {
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
   debug,
   engine,
   force,
+  json,
   noSkipUnchanged,
   OUTPUT,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -30,6 +34,8 @@ import { packageVersion } from './version.js';
 export interface Chosen {
   /** Undefined for the classic command line. */
   run: Run | undefined;
+  /** Its name; `sync` or `apply` for the classic command line. */
+  command: string;
   words: string[];
   options: CliOptions;
 }
@@ -52,13 +58,15 @@ export function parseCommandLine(argv: readonly string[]): Chosen {
 export function createProgram(onChosen: (chosen: Chosen) => void = () => {}): Command {
   const program = classicProgram().exitOverride().configureOutput(OUTPUT);
   program.action((...words: unknown[]) => {
-    onChosen({ run: undefined, words: argumentsOf(words), options: program.opts() });
+    const options = program.opts<CliOptions>();
+    const command = options.apply !== undefined || options.server ? 'apply' : 'sync';
+    onChosen({ run: undefined, command, words: argumentsOf(words), options });
   });
   for (const { define, run } of COMMANDS) {
     const command = define().exitOverride().configureOutput(OUTPUT);
     command.action((...words: unknown[]) => {
       const options = { ...program.opts<CliOptions>(), ...command.opts<Partial<CliOptions>>() };
-      onChosen({ run, words: argumentsOf(words), options });
+      onChosen({ run, command: command.name(), words: argumentsOf(words), options });
     });
     program.addCommand(command);
   }
@@ -155,6 +163,10 @@ function classicProgram(): Command {
     )
     .addOption(new Option('--no-verify-base', 'write without that check'))
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json().conflicts('stdout'))
     .enablePositionalOptions()
     .helpCommand(false)
     .addHelpText(

@@ -1,5 +1,15 @@
 import { Command } from 'commander';
-import { debug, engine, force, quiet, stateDir, verbose } from './shared-options.js';
+import {
+  debug,
+  engine,
+  force,
+  json,
+  progress,
+  progressFd,
+  quiet,
+  stateDir,
+  verbose,
+} from './shared-options.js';
 
 export function rollbackCommand(): Command {
   return new Command('rollback')
@@ -8,6 +18,9 @@ export function rollbackCommand(): Command {
     )
     .argument('<snapback>', 'the file that --snapback named')
     .argument('<target>', 'what that run wrote to')
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())

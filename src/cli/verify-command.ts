@@ -2,9 +2,13 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { BUFFER_MEMORY, type SampleSize } from '../index.js';
 import { parseBufferMemory, rangeOf } from './engine.js';
 import {
+  bwlimit,
   debug,
   engine,
   force,
+  json,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -65,6 +69,10 @@ export function verifyCommand(): Command {
     )
     .addOption(stateDir())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet());
