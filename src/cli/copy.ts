@@ -45,7 +45,7 @@ export async function runCopy(job: Job): Promise<undefined> {
       const { passedBytes: streamBytes } = run.bandwidth;
       const figures = { source: name, destination: target, volumeBytes, report, streamBytes };
       const copied = `Copied ${volumeBytes} bytes in ${seconds.toFixed(2)} seconds, as ${streamBytes} bytes of stream`;
-      reporter.summary([copied, ...transferLines(figures)], transferResult(figures));
+      reporter.summary([...transferLines(figures), copied], transferResult(figures));
     } finally {
       await connection.close();
     }

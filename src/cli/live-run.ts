@@ -1,4 +1,5 @@
 /** What can be seen of a run, and be changed, while it is in flight. */
+import { fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import {
   type Bandwidth,
@@ -145,13 +146,22 @@ function chooseKind(
 
 function openOutput(kind: Kind, { progressFd }: LiveRunOptions['options']): Writable | undefined {
   if (progressFd === undefined || progressFd === STDERR_FD || kind === 'none') return undefined;
-  try {
-    return outputTo(progressFd).on('error', () => {}); // whoever reads it has read enough
-  } catch {
+  if (!isOpen(progressFd)) {
     throw usageError(
       `--progress-fd ${progressFd}: no such descriptor is open`,
       `open it, such as with ${progressFd}>FILE behind the command`,
     );
+  }
+  return outputTo(progressFd).on('error', () => {}); // whoever reads it has read enough
+}
+
+/** Node has descriptors of its own, most of which are of no such kind. */
+function isOpen(fd: number): boolean {
+  try {
+    const stats = fstatSync(fd);
+    return stats.isFile() || stats.isFIFO() || stats.isSocket() || stats.isCharacterDevice();
+  } catch {
+    return false;
   }
 }
 

@@ -5,7 +5,7 @@ import { packageVersion } from './version.js';
 
 /** `lvmsync rollback SNAPBACK TARGET`. */
 export async function runRollback(job: Job): Promise<undefined> {
-  const { source: snapbackPath = '', destination: targetPath = '', options, reporter } = job;
+  const { source: snapbackPath = '', destination: targetPath = '', options, reporter, run } = job;
   const engine = openEngine(job);
   const { restoredBytes, records, ended, tornBytes } = await rollback({
     snapbackPath,
@@ -15,10 +15,12 @@ export async function runRollback(job: Job): Promise<undefined> {
     stateDirectory: options.stateDir,
     version: packageVersion(),
     signal: job.signal,
+    watcher: run.watcher,
     onWarning: reporter.warn,
   });
+  const lines: string[] = [];
   if (tornBytes > 0) {
-    reporter.say(
+    lines.push(
       `The last ${tornBytes} bytes of ${snapbackPath} are a record that was never finished; nothing depends on it.`,
     );
   }
@@ -28,7 +30,13 @@ export async function runRollback(job: Job): Promise<undefined> {
       : ended
         ? 'the whole snapback'
         : 'the snapback of an interrupted run';
-  reporter.say(
+  lines.push(
     `Restored ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}; flushed`,
   );
+  reporter.summary(lines, {
+    fields: {
+      ...{ source: snapbackPath, destination: targetPath, restoredBytes, records },
+      ...{ complete: ended, tornBytes, flushed: true },
+    },
+  });
 }

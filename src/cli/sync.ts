@@ -54,15 +54,16 @@ export async function runSync(job: Job): Promise<undefined> {
   }
 }
 
-/** The first two are as the original has them: scripts read them. */
+/** The last two are as the original has them: scripts read them. */
 function classicLines(figures: TransferFigures, seconds: number): string[] {
   const { dataBytes } = figures.report;
-  const lines = [`Transferred ${dataBytes} bytes in ${seconds.toFixed(2)} seconds`];
+  const lines = transferLines(figures);
+  lines.push(`Transferred ${dataBytes} bytes in ${seconds.toFixed(2)} seconds`);
   if (dataBytes > 0) {
     const times = figures.volumeBytes / dataBytes;
     lines.push(`You transferred your changes ${times.toFixed(2)}x faster than a full dd!`);
   }
-  return [...lines, ...transferLines(figures)];
+  return lines;
 }
 
 interface Words {

@@ -8,6 +8,7 @@ import { encodeMessage } from '../stream/message-encoder.js';
 import { RECORD } from '../stream/proto4.js';
 import { withTimeout } from '../transport/pulse.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import type { LinkPolicy } from './links.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
 import { applySpool } from './pending-spool.js';
@@ -36,6 +37,7 @@ export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   onNote?: ((line: string) => void) | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 /**
@@ -78,7 +80,7 @@ async function applyTo(
   const { input, engine, version = '' } = options;
   if (input.rewind !== undefined) {
     await assertWholeLog(input.path, engine, options.targetPath);
-    await check(nullTarget(target.file), input, engine);
+    await check(nullTarget(target.file), input, options);
     input.rewind();
   }
   const snapback = await openSnapback(target, options);
@@ -127,9 +129,17 @@ async function openSnapback(
 }
 
 /** Reads the whole stream as if it were applied. */
-async function check(target: BlockFile, source: ByteSource, engine: Engine): Promise<void> {
+async function check(
+  target: BlockFile,
+  source: ByteSource,
+  { engine, watcher }: ApplyOptions,
+): Promise<void> {
   const { protocol } = await readHandshake(source);
-  await (protocol === 3 ? receive : receiveTransfer)({ source, target, engine });
+  const checking = watcher && {
+    ...watcher,
+    phase: (_: string, totalBytes?: number) => watcher.phase('check', totalBytes),
+  };
+  await (protocol === 3 ? receive : receiveTransfer)({ source, target, engine, watcher: checking });
 }
 
 /** Whichever protocol the stream's label names. */
@@ -150,10 +160,14 @@ async function receiveAny(
   if (protocol === 3) {
     if (options.transactional) throw needsProto4();
     await target.state.forgetProgress();
-    return receive({ source, target: target.file, engine, ...(snapback && { snapback }) });
+    const { watcher } = options;
+    return receive({ source, target: target.file, engine, watcher, ...(snapback && { snapback }) });
   }
-  const { links, timeoutMs } = options;
-  const transfer = { source, answers, target: target.file, engine, snapback, links, timeoutMs };
+  const { links, timeoutMs, watcher } = options;
+  const transfer = {
+    ...{ source, answers, target: target.file, engine },
+    ...{ snapback, links, timeoutMs, watcher },
+  };
   const { records, dataBytes } = options.transactional
     ? await receiveIntoSpool(target, transfer, options)
     : await receiveTransfer({ ...transfer, progress: await openProgress(target, answers) });

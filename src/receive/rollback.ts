@@ -4,6 +4,7 @@ import { LvmsyncError } from '../errors.js';
 import { RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { createRecordReader } from '../transport/record-reader.js';
+import type { RunWatcher } from '../watcher.js';
 import { readClassicSnapback, restoreClassicSnapback } from './classic-snapback.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
 import { readHandshake } from './read-handshake.js';
@@ -14,6 +15,7 @@ export interface RollbackOptions extends OpenTargetOptions {
   /** The snapback. */
   snapbackPath: string;
   signal?: AbortSignal | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface RollbackReport {
@@ -36,7 +38,8 @@ export interface RollbackReport {
  *   what `openTargetForWriting` and the engine throw
  */
 export async function rollback(options: RollbackOptions): Promise<RollbackReport> {
-  const { snapbackPath } = options;
+  const { snapbackPath, watcher } = options;
+  watcher?.phase('check');
   const { protocol, lineBytes } = await readLabel(snapbackPath);
   const target = await openTargetForWriting(options);
   try {
@@ -44,6 +47,7 @@ export async function rollback(options: RollbackOptions): Promise<RollbackReport
       protocol === 3
         ? await restoreClassic(lineBytes, target, options)
         : await restoreLog(target, options);
+    watcher?.phase('flush');
     await target.file.flush();
     return report;
   } catch (cause) {
@@ -85,6 +89,7 @@ async function restoreClassic(
   }
   assertLargeEnough(file, highestEnd);
   await state.forgetProgress();
+  options.watcher?.phase('restore');
   const proceed = () => assertNotInterrupted(options);
   await restoreClassicSnapback(snapbackPath, snapback, file, engine, proceed);
   return { restoredBytes: dataBytes, records, format: 3, ended: undefined, tornBytes };
@@ -135,7 +140,7 @@ function assertLargeEnough({ path, sizeBytes }: BlockFile, highestEnd: number): 
 
 /** Its records overlap nowhere, so that they can be written in any order. */
 async function applyLog(
-  { records }: UndoLog,
+  { records, dataBytes }: UndoLog,
   target: BlockFile,
   engine: Engine,
   options: RollbackOptions,
@@ -143,14 +148,20 @@ async function applyLog(
   const source = await openFileSource(options.snapbackPath);
   const applier = createRecordApplier({ target, engine });
   const link = applier.openLink();
+  const { watcher } = options;
+  let toldBytes = 0;
+  watcher?.phase('restore', dataBytes);
   try {
     await readHandshake(source);
     const reader = createRecordReader(source, engine);
     while (applier.records < records) {
       assertNotInterrupted(options);
       const header = await reader.nextHeader();
-      if (header?.type === RECORD.data) await link.apply(header, reader);
-      else {
+      if (header?.type === RECORD.data) {
+        await link.apply(header, reader);
+        watcher?.advance(applier.dataBytes - toldBytes);
+        toldBytes = applier.dataBytes;
+      } else {
         const body = Buffer.alloc(RECORD_HEADER_BYTES + (header?.payloadBytes ?? 0));
         await reader.readBody(body, RECORD_HEADER_BYTES);
       }

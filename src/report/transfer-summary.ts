@@ -11,7 +11,6 @@ export interface TransferFigures {
   streamBytes: number;
 }
 
-/** For the end of a summary. */
 export function transferLines({ report, streamBytes, destination }: TransferFigures): string[] {
   const { zeroBytes, unchangedBytes, resumedBytes } = report;
   const saved = [
