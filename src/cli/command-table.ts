@@ -2,6 +2,10 @@
 import type { Command } from 'commander';
 import { runCopy } from './copy.js';
 import { copyCommand } from './copy-command.js';
+import { runDiff } from './diff.js';
+import { diffCommand } from './diff-command.js';
+import { runInspect } from './inspect.js';
+import { inspectCommand } from './inspect-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
@@ -25,7 +29,9 @@ export const COMMANDS: readonly CommandEntry[] = [
   { define: copyCommand, run: runCopy },
   { define: migrateCommand, run: runMigrate },
   { define: verifyCommand, run: runVerify },
-  { define: rollbackCommand, run: runRollback },
+  { define: diffCommand, run: runDiff },
+  { define: inspectCommand, run: runInspect },
   { define: statusCommand, run: runStatus },
+  { define: rollbackCommand, run: runRollback },
   { define: serveCommand, run: runServe },
 ];

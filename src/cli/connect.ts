@@ -1,6 +1,7 @@
 /** Receivers for what the command line names as a destination: on this machine, or through SSH. */
 import {
   applyStream,
+  bootstrapped,
   type ChangeSource,
   type Channel,
   type Destination,
@@ -8,6 +9,7 @@ import {
   LvmsyncError,
   localChannel,
   type Protocol,
+  type ReplicaRun,
   rshTransport,
   runHere,
   runThere,
@@ -18,6 +20,7 @@ import {
 } from '../index.js';
 import type { Job } from './job.js';
 import type { CliOptions } from './options.js';
+import { replicaWords } from './replica-words.js';
 import { packageVersion } from './version.js';
 
 export interface Connection {
@@ -36,6 +39,10 @@ export interface ConnectOptions {
   engine: Engine;
   /** What will be sent: its devices are no targets, and its size must fit. */
   source: Pick<ChangeSource, 'volumeBytes' | 'paths'>;
+  /** The receiver keeps a history of the target. */
+  replica?: ReplicaRun | undefined;
+  /** It waits for the sender before it applies what it has; transactional whatever the options. */
+  hold?: boolean | undefined;
 }
 
 /** Runs a shell command line of the user's on the target's machine; it prints to standard error. */
@@ -50,11 +57,8 @@ export async function runOnTarget(job: Job, place: Destination, line: string): P
   }
 }
 
-export function connectTo(
-  job: Job,
-  place: Destination,
-  { engine, source }: ConnectOptions,
-): Connection {
+export function connectTo(job: Job, place: Destination, connecting: ConnectOptions): Connection {
+  const { engine, source } = connecting;
   let transport: Transport | undefined;
   let endedWell = false;
 
@@ -75,10 +79,9 @@ export function connectTo(
 
   return {
     async open(protocol, onStderr) {
-      if (place.kind === 'local')
-        return openLocalChannel(job, source, engine, place.path, protocol);
+      if (place.kind === 'local') return openLocalChannel(job, connecting, place.path, protocol);
       return receiver(place, (there) =>
-        openRemoteChannel(job, there, place.path, protocol, onStderr, source.volumeBytes),
+        openRemoteChannel(job, there, place.path, protocol, onStderr, connecting),
       );
     },
     async openVerifier(onStderr, forRepair = job.options.repair) {
@@ -95,7 +98,14 @@ export function connectTo(
   };
 }
 
-function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
+function openTransport(job: Job, user: string | undefined, host: string): Transport {
+  const transport = openPlainTransport(job, user, host);
+  const { bootstrap, timeout } = job.options;
+  if (!bootstrap) return transport;
+  return bootstrapped(transport, { timeoutMs: timeout * 1000, onNote: job.reporter.note });
+}
+
+function openPlainTransport({ options, reporter }: Job, user: string | undefined, host: string) {
   const { remoteCommand } = options;
   if (options.rsh !== undefined) {
     const address = sshHostArgument(user, host);
@@ -113,8 +123,7 @@ function openTransport({ options, reporter }: Job, user: string | undefined, hos
 
 async function openLocalChannel(
   { options, reporter }: Job,
-  source: ConnectOptions['source'],
-  engine: Engine,
+  { source, engine, replica, hold }: ConnectOptions,
   targetPath: string,
   protocol: Protocol,
 ): Promise<Channel> {
@@ -126,7 +135,9 @@ async function openLocalChannel(
       ...(protocol === 4 && { answers, version: packageVersion() }),
       snapbackPath: options.snapback,
       snapbackFormat: options.snapbackFormat,
-      transactional: options.transactional,
+      transactional: options.transactional ?? hold,
+      hold,
+      replica,
       stateDirectory: options.stateDir,
       force: options.force,
       ...(options.create && {
@@ -189,11 +200,17 @@ function openRemoteChannel(
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
-  volumeBytes: number,
+  { source, replica, hold }: ConnectOptions,
 ): Promise<Channel> {
-  if (options.transactional && protocol === 3) {
+  const transactional = options.transactional ?? hold;
+  if (transactional && protocol === 3) {
     throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
       hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
+    });
+  }
+  if (replica !== undefined && protocol === 3) {
+    throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot keep a history of its target', {
+      hint: 'it speaks PROTO[3] only: install this version of lvmsync there',
     });
   }
   const argv = ['lvmsync', '--apply', '-'];
@@ -209,8 +226,10 @@ function openRemoteChannel(
     if (options.snapbackFormat !== undefined) {
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
-    if (options.transactional) argv.push('--transactional');
-    if (options.create) argv.push('--create-bytes', String(volumeBytes));
+    if (transactional) argv.push('--transactional');
+    if (hold) argv.push('--hold');
+    if (replica !== undefined) argv.push(...replicaWords(replica));
+    if (options.create) argv.push('--create-bytes', String(source.volumeBytes));
     if (options.thinpool !== undefined) argv.push('--create-thinpool', options.thinpool);
   }
   argv.push(path);

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { OnStall, SnapshotSize, VerifyChoice } from '../index.js';
 import {
+  bootstrap,
   bufferMemory,
   bwlimit,
   channels,
@@ -107,6 +108,7 @@ export function migrateCommand(): Command {
     )
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())

@@ -19,6 +19,7 @@ export interface CliOptions {
   cowDevice?: string;
   rsh?: string;
   remoteCommand?: string;
+  bootstrap?: true;
   sshConfig?: string;
   engine: EngineChoice;
   queueDepth?: number;
@@ -43,6 +44,13 @@ export interface CliOptions {
   /** The same, of its receiver. */
   createBytes?: number;
   createThinpool?: string;
+  /** Of a receiver that keeps a history: how many snapbacks. */
+  keep?: number;
+  /** The states before and after its run; times. */
+  stateBefore?: string;
+  stateAfter?: string;
+  /** Of a transactional receiver: apply when the sender says so. */
+  hold?: true;
   force?: true;
   progress?: 'auto' | 'bar' | 'plain' | 'json' | 'none';
   progressFd?: number;

@@ -1,8 +1,6 @@
 import { type EndedRun, LvmsyncError, type RunResult, resultJson } from '../index.js';
+import { printText } from './print.js';
 import { createScreen, type Screen } from './screen.js';
-import { writeAll } from './write-all.js';
-
-const STDOUT_FD = 1;
 
 /** What the user reads; all of it on standard error, since standard output may be a stream. */
 export interface Reporter {
@@ -43,7 +41,7 @@ export function createReporter(
   const nothing = () => {};
   let hushed = false;
   let result: RunResult | undefined;
-  const output = (text: string) => screen.aside(() => writeAll(STDOUT_FD, text));
+  const output = (text: string) => screen.aside(() => printText(text));
   return {
     say: quiet ? nothing : print,
     note: verbose || debug ? print : nothing,
@@ -68,7 +66,9 @@ export function createReporter(
       if (!quiet && !json) for (const line of lines) print(line);
     },
     ended(run) {
-      if (json) for (const part of resultJson({ ...run, result })) output(part);
+      // Some commands print an answer of their own.
+      if (!json || (result === undefined && run.error === undefined)) return;
+      for (const part of resultJson({ ...run, result })) output(part);
     },
     output,
     relay: (chunk) => screen.write(withoutControl(chunk)),

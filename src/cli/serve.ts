@@ -13,6 +13,7 @@ import {
 } from '../index.js';
 import { engineLimits } from './engine.js';
 import { type Job, usageError } from './job.js';
+import { replicaRun } from './replica-words.js';
 import { createReporter } from './reporter.js';
 import type { ServeOptions } from './serve-command.js';
 import { asksForProto4, parseServeRequest, type ServeRequest } from './serve-request.js';
@@ -95,6 +96,8 @@ async function serve(
     snapbackFormat: request.snapbackFormat,
     transactional: request.transactional,
     watcher,
+    hold: request.hold,
+    replica: replicaRun(request),
   });
   reporter.note(
     `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,

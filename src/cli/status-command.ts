@@ -1,8 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { debug, json, parseBandwidth, quiet, verbose } from './shared-options.js';
+import { jsonOption } from './map.js';
+import { debug, parseBandwidth, quiet, stateDir, verbose } from './shared-options.js';
 
 /** What only `lvmsync status` is told. */
 export interface StatusOwnOptions {
+  json?: true;
   set?: RunSetting;
 }
 
@@ -14,15 +16,18 @@ export interface RunSetting {
 
 export function statusCommand(): Command {
   return new Command('status')
-    .description('Show the runs in flight on this machine, or change one of them.')
-    .argument('[run]', 'the process id of a run; needed where there are several to choose from')
+    .description(
+      'Say what lvmsync has on this machine: its runs in flight, snapshots, migrations, and what interrupted runs have left. Changes nothing but what --set says, of a run in flight.',
+    )
+    .argument('[run]', 'only this run in flight: its process id')
     .addOption(
       new Option(
         '--set <setting>',
-        'bwlimit=RATE: from now on send no more than this, as --bwlimit takes it',
+        'bwlimit=RATE: the run sends no more than this from now on, as with --bwlimit',
       ).argParser(parseSetting),
     )
-    .addOption(json())
+    .addOption(jsonOption())
+    .addOption(stateDir())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet());

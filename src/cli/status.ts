@@ -1,32 +1,41 @@
 import {
-  formatRate,
   LvmsyncError,
   listRuns,
-  plainLine,
-  type RunStatus,
   type Runs,
   runJson,
   setBandwidth,
+  takeOverview,
 } from '../index.js';
 import { type Job, usageError } from './job.js';
+import { overviewJson, overviewText } from './overview-report.js';
+import { printJson, printText } from './print.js';
+import { runsText } from './runs-report.js';
 import type { RunSetting, StatusOwnOptions } from './status-command.js';
-
-/** One part of what `lvmsync status` has to show: for people, and for scripts. */
-export interface StatusPart {
-  lines: string[];
-  fields: Record<string, unknown>;
-}
 
 /** `lvmsync status [RUN]` and `lvmsync status --set bwlimit=RATE [RUN]`. */
 export async function runStatus(job: Job<StatusOwnOptions>): Promise<undefined> {
-  const { options, reporter, source: run } = job;
+  const { options, source: run } = job;
   const pid = run === undefined ? undefined : parsePid(run);
-  const parts = [
-    options.set === undefined ? await showRuns(pid) : await changeRun(options.set, pid),
-  ];
-  reporter.summary([], { fields: Object.assign({}, ...parts.map(({ fields }) => fields)) });
-  if (options.json) return;
-  for (const { lines } of parts) reporter.output(lines.map((line) => `${line}\n`).join(''));
+  if (options.set !== undefined) return printRuns(job, await change(options.set, pid));
+  const runs = await listRuns();
+  if (pid !== undefined) return printRuns(job, only(runs, pid));
+  const overview = await takeOverview(options.stateDir);
+  if (options.json) {
+    printJson({ version: 1, type: 'status', ...runsJson(runs), ...overviewJson(overview) });
+    return;
+  }
+  const sections = [runsText(runs), overviewText(overview, Date.now() / 1000)];
+  const text = sections.filter((section) => section !== '').join('\n');
+  printText(text || `Nothing of lvmsync is here, nor in ${overview.stateDirectory}\n`);
+}
+
+function printRuns({ options }: Job<StatusOwnOptions>, runs: Runs): undefined {
+  if (options.json) printJson({ version: 1, type: 'status', ...runsJson(runs) });
+  else printText(runsText(runs));
+}
+
+function runsJson({ runs, silent }: Runs): object {
+  return { runs: runs.map(runJson), silent };
 }
 
 function parsePid(text: string): number {
@@ -34,17 +43,21 @@ function parsePid(text: string): number {
   throw usageError(`"${text}" is no run`, 'a run is named by its process id: see lvmsync status');
 }
 
-async function showRuns(pid: number | undefined): Promise<StatusPart> {
-  const all = await listRuns();
-  const runs = all.runs.filter((run) => pid === undefined || run.pid === pid);
-  const silent = all.silent.filter((each) => pid === undefined || each === pid);
-  if (pid !== undefined && runs.length + silent.length === 0) throw noSuchRun(pid);
-  return part({ runs, silent });
+/** @throws LvmsyncError RUN_NOT_FOUND */
+function only({ runs, silent }: Runs, pid: number): Runs {
+  const found = {
+    runs: runs.filter((run) => run.pid === pid),
+    silent: silent.filter((each) => each === pid),
+  };
+  if (found.runs.length + found.silent.length > 0) return found;
+  throw new LvmsyncError('RUN_NOT_FOUND', `there is no run in flight with process id ${pid}`, {
+    hint: 'lvmsync status shows those that there are',
+  });
 }
 
-async function changeRun({ bwlimit }: RunSetting, pid: number | undefined): Promise<StatusPart> {
+async function change({ bwlimit }: RunSetting, pid: number | undefined): Promise<Runs> {
   const changed = await setBandwidth(pid ?? (await onlyRun()), bwlimit);
-  return part({ runs: [changed], silent: [] });
+  return { runs: [changed], silent: [] };
 }
 
 /** @throws LvmsyncError RUN_NOT_FOUND, USAGE */
@@ -62,25 +75,4 @@ async function onlyRun(): Promise<number> {
     `${runs.length} runs are in flight: ${names}`,
     'say which: lvmsync status --set bwlimit=RATE RUN',
   );
-}
-
-function noSuchRun(pid: number): LvmsyncError {
-  return new LvmsyncError('RUN_NOT_FOUND', `there is no run in flight with process id ${pid}`, {
-    hint: 'lvmsync status shows those that there are',
-  });
-}
-
-function part({ runs, silent }: Runs): StatusPart {
-  const lines = runs.flatMap(describeRun);
-  for (const pid of silent) lines.push(`${pid}: does not answer (stopped, or another version)`);
-  if (lines.length === 0) lines.push('No runs in flight');
-  return { lines, fields: { runs: runs.map(runJson), silent } };
-}
-
-function describeRun(run: RunStatus): string[] {
-  const { pid, command, source, destination, startedAt, bandwidthLimit, progress } = run;
-  const where = destination === '' ? source : `${source} to ${destination}`;
-  const limit = bandwidthLimit === 0 ? '' : `, limited to ${formatRate(bandwidthLimit)}`;
-  const since = new Date(startedAt * 1000).toISOString().replace('.000Z', 'Z');
-  return [`${pid}: ${command} ${where}, since ${since}${limit}`, `  ${plainLine(progress)}`];
 }

@@ -2,7 +2,9 @@
 import { ERROR_EXIT_CODES, type ErrorCode, LvmsyncError } from '../errors.js';
 import { damaged } from './proto4.js';
 
-export type Capability = 'zstd' | 'links';
+const CAPABILITIES = ['zstd', 'links', 'hold'] as const;
+
+export type Capability = (typeof CAPABILITIES)[number];
 
 export interface SenderHello {
   version: string;
@@ -189,7 +191,7 @@ function isErrorCode(code: string): code is ErrorCode {
 }
 
 /** A peer's words without anything that could move the cursor of a terminal. */
-function printable(words: string): string {
+export function printable(words: string): string {
   return words.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ').slice(0, 2000);
 }
 
@@ -229,7 +231,7 @@ function count(fields: Fields, name: string): number {
 function capabilities(fields: Fields): Capability[] {
   const value = fields.capabilities;
   if (!Array.isArray(value)) throw malformed('capabilities');
-  return value.filter((capability) => capability === 'zstd' || capability === 'links');
+  return CAPABILITIES.filter((capability) => value.includes(capability));
 }
 
 /** 32 bytes in hexadecimal. */

@@ -215,13 +215,15 @@ test('a run can be seen, asked by a signal, slowed down and let go', async () =>
   assert.match(
     shown.stdout.toString(),
     new RegExp(
-      `^${run.pid}: copy ${source} to ${target}, since .*, limited to 1\\.00 KiB/s\n  sending`,
+      `^  ${run.pid}: copy ${source} to ${target}, since .*, limited to 1\\.00 KiB/s\n    sending`,
+      'm',
     ),
   );
   await lvmsyncFails(['status', '--set', 'bwlimit=1', '1'], 3, /no run in flight .* id 1$/m);
   await lvmsyncFails(['status', '--set', 'speed=1'], 2, /bwlimit=RATE/);
   const changed = await lvmsyncOk(['status', '--json', '--set', 'bwlimit=2K', String(run.pid)]);
-  const { runs } = JSON.parse(changed.stdout.toString()) as { runs: RunStatus[] };
+  const { type, runs } = JSON.parse(changed.stdout.toString()) as Fields & { runs: RunStatus[] };
+  assert.equal(type, 'status');
   assert.deepEqual(
     runs.map(({ pid, bandwidthLimit }) => [pid, bandwidthLimit]),
     [[run.pid, 2048]],
