@@ -45,7 +45,7 @@ export async function runSync(job: Job): Promise<undefined> {
         : await toDestination(job, source, engine, words.destination);
     const seconds = (performance.now() - startedAt) / 1000;
     const figures = {
-      ...{ source: source.description, destination: words.destination, report },
+      ...{ source: words.source ?? source.description, destination: words.destination, report },
       ...{ volumeBytes: source.volumeBytes, streamBytes: run.bandwidth.passedBytes },
     };
     reporter.summary(classicLines(figures, seconds), transferResult(figures));
