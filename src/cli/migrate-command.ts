@@ -3,6 +3,7 @@ import type { OnStall, SnapshotSize, VerifyChoice } from '../index.js';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
@@ -10,9 +11,12 @@ import {
   dryRun,
   engine,
   force,
+  json,
   noSkipUnchanged,
   parseSeconds,
   parseTimes,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -115,6 +119,10 @@ export function migrateCommand(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())

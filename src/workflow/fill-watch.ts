@@ -40,7 +40,11 @@ async function watchUntil(
       else if (snapshots.map(({ name }) => name).join() !== state.snapshots.join()) {
         snapshots = await findSnapshots(migration);
       }
-      for (const snapshot of snapshots) await look(migration, snapshot, sayOnce);
+      let fullest = 0;
+      for (const snapshot of snapshots) {
+        fullest = Math.max(fullest, await look(migration, snapshot, sayOnce));
+      }
+      if (snapshots.length > 0) migration.options.delivery.watcher?.snapshotFill(fullest);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       sayOnce('watch', `how full the snapshots are cannot be seen: ${reason}`);
@@ -49,18 +53,19 @@ async function watchUntil(
   }
 }
 
+/** @returns how full the snapshot is, from 0 to 1 */
 async function look(
   migration: Migration,
   { volume, name }: MigrationSnapshot,
   sayOnce: SayOnce,
-): Promise<void> {
+): Promise<number> {
   const { options, origin } = migration;
   const fill = await readSnapshotFill(volume.device);
-  if (fill === undefined) return; // whoever uses it meets that
+  if (fill === undefined) return 1; // whoever uses it meets that
   const percent = (100 * fill.usedBytes) / fill.totalBytes;
-  if (percent < options.extendAtPercent) return;
+  if (percent < options.extendAtPercent) return percent / 100;
   const added = extensionBytes(fill.totalBytes, origin.sizeBytes);
-  if (added === 0) return;
+  if (added === 0) return percent / 100;
   try {
     await extendSnapshot(volume, added);
     options.onSay(`Snapshot ${name} is ${percent.toFixed(0)}% full: extended by ${inBytes(added)}`);
@@ -72,10 +77,12 @@ async function look(
       `snapshot ${name} is ${percent.toFixed(0)}% full and cannot be extended (${reason}): going on as fast as possible; if it overflows, the whole volume is sent or compared again`,
     );
   }
+  return percent / 100;
 }
 
 async function lookAtPool({ options, origin }: Migration, sayOnce: SayOnce): Promise<void> {
   const { data, metadata } = await readPoolFill(origin.device);
+  options.delivery.watcher?.snapshotFill(Math.max(data, metadata));
   for (const [what, part] of [
     ['data', data],
     ['metadata', metadata],
