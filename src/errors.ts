@@ -54,6 +54,7 @@ export const ERROR_EXIT_CODES = {
   TARGET_UNSUITABLE: EXIT.refused,
   TARGET_IN_USE: EXIT.refused,
   TARGET_TOO_SMALL: EXIT.refused,
+  REPLICA_STATE: EXIT.refused,
 
   // The bytes between sender and receiver
   STREAM_UNKNOWN: EXIT.integrity,

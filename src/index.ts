@@ -20,9 +20,18 @@ export type { SampleSize } from './extents/sample.js';
 export type { NewVolume } from './lvm/create-volume.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
 export { type ApplyOptions, applyStream } from './receive/apply.js';
+export { MAX_KEPT, stateTime } from './receive/history-manifest.js';
+export type { ReplicaRun } from './receive/history-plan.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
+export {
+  listStates,
+  type RollbackToOptions,
+  type RollbackToReport,
+  rollbackTo,
+  type TargetStates,
+} from './receive/rollback-to.js';
 export { refuseSender } from './receive/tell-sender.js';
 export { type VerifyTargetOptions, verifyTarget } from './receive/verify.js';
 export type { BaseCheck } from './send/base-check.js';

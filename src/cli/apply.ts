@@ -14,6 +14,7 @@ import {
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { CliOptions } from './options.js';
+import { replicaRun } from './replica-words.js';
 import { packageVersion } from './version.js';
 
 const STDIN_FD = 0;
@@ -37,6 +38,8 @@ export async function runApply(job: Job): Promise<undefined> {
       snapbackPath: options.snapback,
       snapbackFormat: options.snapbackFormat,
       transactional: options.transactional,
+      hold: options.hold,
+      replica: replicaRun(options),
       stateDirectory: options.stateDir,
       force: options.force,
       create: newVolume(options),

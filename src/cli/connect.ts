@@ -8,6 +8,7 @@ import {
   LvmsyncError,
   localChannel,
   type Protocol,
+  type ReplicaRun,
   rshTransport,
   runHere,
   runThere,
@@ -18,6 +19,7 @@ import {
 } from '../index.js';
 import type { Job } from './job.js';
 import type { CliOptions } from './options.js';
+import { replicaWords } from './replica-words.js';
 import { packageVersion } from './version.js';
 
 export interface Connection {
@@ -36,6 +38,10 @@ export interface ConnectOptions {
   engine: Engine;
   /** What will be sent: its devices are no targets, and its size must fit. */
   source: Pick<ChangeSource, 'volumeBytes' | 'paths'>;
+  /** The receiver keeps a history of the target. */
+  replica?: ReplicaRun | undefined;
+  /** It waits for the sender before it applies what it has; transactional whatever the options. */
+  hold?: boolean | undefined;
 }
 
 /** Runs a shell command line of the user's on the target's machine; it prints to standard error. */
@@ -50,11 +56,8 @@ export async function runOnTarget(job: Job, place: Destination, line: string): P
   }
 }
 
-export function connectTo(
-  job: Job,
-  place: Destination,
-  { engine, source }: ConnectOptions,
-): Connection {
+export function connectTo(job: Job, place: Destination, connecting: ConnectOptions): Connection {
+  const { engine, source } = connecting;
   let transport: Transport | undefined;
   let endedWell = false;
 
@@ -75,10 +78,9 @@ export function connectTo(
 
   return {
     async open(protocol, onStderr) {
-      if (place.kind === 'local')
-        return openLocalChannel(job, source, engine, place.path, protocol);
+      if (place.kind === 'local') return openLocalChannel(job, connecting, place.path, protocol);
       return receiver(place, (there) =>
-        openRemoteChannel(job, there, place.path, protocol, onStderr, source.volumeBytes),
+        openRemoteChannel(job, there, place.path, protocol, onStderr, connecting),
       );
     },
     async openVerifier(onStderr, forRepair = job.options.repair) {
@@ -113,8 +115,7 @@ function openTransport({ options, reporter }: Job, user: string | undefined, hos
 
 async function openLocalChannel(
   { options, reporter }: Job,
-  source: ConnectOptions['source'],
-  engine: Engine,
+  { source, engine, replica, hold }: ConnectOptions,
   targetPath: string,
   protocol: Protocol,
 ): Promise<Channel> {
@@ -126,7 +127,9 @@ async function openLocalChannel(
       ...(protocol === 4 && { answers, version: packageVersion() }),
       snapbackPath: options.snapback,
       snapbackFormat: options.snapbackFormat,
-      transactional: options.transactional,
+      transactional: options.transactional ?? hold,
+      hold,
+      replica,
       stateDirectory: options.stateDir,
       force: options.force,
       ...(options.create && {
@@ -189,11 +192,17 @@ function openRemoteChannel(
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
-  volumeBytes: number,
+  { source, replica, hold }: ConnectOptions,
 ): Promise<Channel> {
-  if (options.transactional && protocol === 3) {
+  const transactional = options.transactional ?? hold;
+  if (transactional && protocol === 3) {
     throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
       hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
+    });
+  }
+  if (replica !== undefined && protocol === 3) {
+    throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot keep a history of its target', {
+      hint: 'it speaks PROTO[3] only: install this version of lvmsync there',
     });
   }
   const argv = ['lvmsync', '--apply', '-'];
@@ -209,8 +218,10 @@ function openRemoteChannel(
     if (options.snapbackFormat !== undefined) {
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
-    if (options.transactional) argv.push('--transactional');
-    if (options.create) argv.push('--create-bytes', String(volumeBytes));
+    if (transactional) argv.push('--transactional');
+    if (hold) argv.push('--hold');
+    if (replica !== undefined) argv.push(...replicaWords(replica));
+    if (options.create) argv.push('--create-bytes', String(source.volumeBytes));
     if (options.thinpool !== undefined) argv.push('--create-thinpool', options.thinpool);
   }
   argv.push(path);

@@ -43,5 +43,12 @@ export interface CliOptions {
   /** The same, of its receiver. */
   createBytes?: number;
   createThinpool?: string;
+  /** Of a receiver that keeps a history: how many snapbacks. */
+  keep?: number;
+  /** The states before and after its run; times. */
+  stateBefore?: string;
+  stateAfter?: string;
+  /** Of a transactional receiver: apply when the sender says so. */
+  hold?: true;
   force?: true;
 }

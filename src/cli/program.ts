@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { COMMANDS } from './command-table.js';
 import type { Run } from './job.js';
 import type { CliOptions } from './options.js';
+import { parseKeep, parseStateAfter, parseStateBefore } from './replica-words.js';
 import {
   bufferMemory,
   channels,
@@ -105,6 +106,10 @@ function classicProgram(): Command {
       new Option('--answer-checks').hideHelp().conflicts(['stdout', 'snapback', 'transactional']),
     )
     .addOption(new Option('--repair').hideHelp())
+    .addOption(new Option('--keep <number>').hideHelp().argParser(parseKeep))
+    .addOption(new Option('--state-before <time>').hideHelp().argParser(parseStateBefore))
+    .addOption(new Option('--state-after <time>').hideHelp().argParser(parseStateAfter))
+    .addOption(new Option('--hold').hideHelp())
     .addOption(new Option('--create-bytes <size>').hideHelp().argParser(parseBytes))
     .addOption(new Option('--create-thinpool <pool>').hideHelp())
     .addOption(

@@ -1,21 +1,62 @@
-import { rollback } from '../index.js';
+import { writeSync } from 'node:fs';
+import { listStates, rollback, rollbackTo } from '../index.js';
 import { openEngine } from './engine.js';
-import type { Job } from './job.js';
+import { type Job, usageError } from './job.js';
+import type { RollbackCommandOptions } from './rollback-command.js';
 import { packageVersion } from './version.js';
 
-/** `lvmsync rollback SNAPBACK TARGET`. */
-export async function runRollback(job: Job): Promise<undefined> {
-  const { source: snapbackPath = '', destination: targetPath = '', options, reporter } = job;
-  const engine = openEngine(job);
+type RollbackJob = Job<RollbackCommandOptions>;
+
+const STDOUT_FD = 1;
+
+/** `lvmsync rollback SNAPBACK TARGET`, `--to TIME TARGET` and `--list TARGET`. */
+export async function runRollback(job: RollbackJob): Promise<undefined> {
+  const { words, options } = job;
+  const wanted = options.list || options.to !== undefined ? 1 : 2;
+  if (words.length !== wanted) {
+    throw usageError(
+      wanted === 1 ? 'one target is needed, and no snapback' : 'a snapback and a target are needed',
+      'see lvmsync rollback --help',
+    );
+  }
+  const [first = '', second = ''] = words;
+  if (options.list) await list(job, first);
+  else if (options.to !== undefined) await rollBackTo(job, first, options.to);
+  else await rollBackFrom(job, first, second);
+}
+
+async function list({ options, reporter }: RollbackJob, targetPath: string): Promise<void> {
+  const stateDirectory = options.stateDir;
+  const { times, holds, unfinished } = await listStates({ targetPath, stateDirectory });
+  if (unfinished !== undefined) reporter.warn(`${targetPath} ${unfinished}`);
+  const lines = times.map((time) => (time === holds ? `${time} held\n` : `${time}\n`));
+  if (lines.length > 0) writeSync(STDOUT_FD, lines.join(''));
+}
+
+async function rollBackTo(job: RollbackJob, targetPath: string, time: string): Promise<void> {
+  const { reporter } = job;
+  const { holds, restoredBytes } = await rollbackTo({
+    ...commonOptions(job),
+    targetPath,
+    time,
+    onState: (reached, bytes) =>
+      reporter.note(`${targetPath} holds the state of ${reached} (${bytes} bytes)`),
+  });
+  reporter.say(
+    `Restored ${restoredBytes} bytes: ${targetPath} holds the state of ${holds}; flushed`,
+  );
+}
+
+async function rollBackFrom(
+  job: RollbackJob,
+  snapbackPath: string,
+  targetPath: string,
+): Promise<void> {
+  const { reporter } = job;
   const { restoredBytes, records, ended, tornBytes } = await rollback({
+    ...commonOptions(job),
     snapbackPath,
     targetPath,
-    engine,
-    force: options.force,
-    stateDirectory: options.stateDir,
-    version: packageVersion(),
-    signal: job.signal,
-    onWarning: reporter.warn,
   });
   if (tornBytes > 0) {
     reporter.say(
@@ -31,4 +72,16 @@ export async function runRollback(job: Job): Promise<undefined> {
   reporter.say(
     `Restored ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}; flushed`,
   );
+}
+
+function commonOptions(job: RollbackJob) {
+  const { options, reporter, signal } = job;
+  return {
+    engine: openEngine(job),
+    force: options.force,
+    stateDirectory: options.stateDir,
+    version: packageVersion(),
+    signal,
+    onWarning: reporter.warn,
+  };
 }

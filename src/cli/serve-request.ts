@@ -1,5 +1,6 @@
 import { LvmsyncError } from '../index.js';
 import { parseBufferMemory, parseQueueDepth } from './engine.js';
+import { parseKeep, parseStateAfter, parseStateBefore, replicaRun } from './replica-words.js';
 
 /** What a client of `lvmsync serve` may ask for, and nothing else. */
 export interface ServeRequest {
@@ -14,6 +15,11 @@ export interface ServeRequest {
   snapbackName?: string;
   snapbackFormat?: 3 | 4;
   transactional?: true;
+  hold?: true;
+  /** Of a run that is part of a replication. */
+  keep?: number;
+  stateBefore?: string;
+  stateAfter?: string;
   /** Only say what the target holds. */
   answerChecks?: true;
   repair?: true;
@@ -76,6 +82,18 @@ export function parseServeRequest(command: string, policy: ServePolicy): ServeRe
       case '--transactional':
         options.transactional = true;
         break;
+      case '--hold':
+        options.hold = true;
+        break;
+      case '--keep':
+        options.keep = parseLimit(option, parseKeep, words.shift());
+        break;
+      case '--state-before':
+        options.stateBefore = parseLimit(option, parseStateBefore, words.shift());
+        break;
+      case '--state-after':
+        options.stateAfter = parseLimit(option, parseStateAfter, words.shift());
+        break;
       case '--answer-checks':
         options.answerChecks = true;
         break;
@@ -97,6 +115,7 @@ export function parseServeRequest(command: string, policy: ServePolicy): ServeRe
     }
   }
   if (protocol !== '4') throw refused('PROTO[4] alone is spoken');
+  parseLimit('--keep', () => replicaRun(options), undefined);
   return { ...options, targetPath: findTarget(target, policy) };
 }
 
@@ -126,11 +145,7 @@ function splitRequest(command: string): string[] {
   return words;
 }
 
-function parseLimit(
-  option: string,
-  parse: (text: string) => number,
-  text: string | undefined,
-): number {
+function parseLimit<T>(option: string, parse: (text: string) => T, text: string | undefined): T {
   try {
     return parse(text ?? '');
   } catch (cause) {

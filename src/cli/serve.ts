@@ -12,6 +12,7 @@ import {
 } from '../index.js';
 import { engineLimits } from './engine.js';
 import { type Job, usageError } from './job.js';
+import { replicaRun } from './replica-words.js';
 import { createReporter } from './reporter.js';
 import type { ServeOptions } from './serve-command.js';
 import { asksForProto4, parseServeRequest, type ServeRequest } from './serve-request.js';
@@ -91,6 +92,8 @@ async function serve(
       snapbackName !== undefined && { snapbackPath: join(snapbackDir, snapbackName) }),
     snapbackFormat: request.snapbackFormat,
     transactional: request.transactional,
+    hold: request.hold,
+    replica: replicaRun(request),
   });
   reporter.note(
     `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,

@@ -17,6 +17,7 @@ import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
+import { replicaRun } from './replica-words.js';
 import { packageVersion } from './version.js';
 
 const STDOUT_FD = 1;
@@ -62,6 +63,9 @@ function positionals({ source, destination, options }: Job): Words {
   const snapshot = options.cowDevice === undefined ? words.shift() : undefined;
   if (options.cowDevice !== undefined && options.dataSource === undefined) {
     throw usageError('--cow-device needs --data-source: the origin to read the data from');
+  }
+  if (options.hold || replicaRun(options) !== undefined) {
+    throw usageError('--keep and --hold are for a receiver', 'see lvmsync replicate --help');
   }
   if (options.transactional && options.protocol === 3) {
     throw usageError('--transactional needs PROTO[4]', 'leave --protocol 3 away');

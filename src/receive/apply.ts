@@ -8,6 +8,9 @@ import { encodeMessage } from '../stream/message-encoder.js';
 import { RECORD } from '../stream/proto4.js';
 import { withTimeout } from '../transport/pulse.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import { assertNotOfHistory } from './history.js';
+import { checkReplicaRun, type ReplicaRun } from './history-plan.js';
+import { endingHistory, openHistoryRun } from './history-run.js';
 import type { LinkPolicy } from './links.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
 import { applySpool } from './pending-spool.js';
@@ -36,6 +39,10 @@ export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   onNote?: ((line: string) => void) | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
+  /** Nor before the sender has said so: for a sender that listens, with `transactional`. */
+  hold?: boolean | undefined;
+  /** The run is part of a replication: the target's history is kept. */
+  replica?: ReplicaRun | undefined;
 }
 
 /**
@@ -58,7 +65,16 @@ export function applyStream(options: ApplyOptions): Promise<ReceiveReport> {
   });
 }
 
-function checkOptions({ transactional, snapbackPath, snapbackFormat }: ApplyOptions): void {
+function checkOptions(options: ApplyOptions): void {
+  const { transactional, snapbackPath, snapbackFormat, hold, replica, answers } = options;
+  if (replica !== undefined) checkReplicaRun(replica);
+  if (answers === undefined && (hold || replica !== undefined)) {
+    throw new LvmsyncError('USAGE', 'only a sender that speaks PROTO[4] can hold or replicate');
+  }
+  if (hold && !transactional) throw new LvmsyncError('USAGE', '--hold needs --transactional');
+  if (replica !== undefined && snapbackPath !== undefined) {
+    throw new LvmsyncError('USAGE', 'a run that is part of a replication makes its own snapback');
+  }
   if (!transactional || snapbackPath === undefined || snapbackFormat !== 3) return;
   throw new LvmsyncError('USAGE', '--transactional needs the snapback in format 4', {
     hint: 'leave --snapback-format away: a snapback in format 3 cannot be gone on with',
@@ -77,17 +93,18 @@ async function applyTo(
 ): Promise<ReceiveReport> {
   const { input, engine, version = '' } = options;
   if (input.rewind !== undefined) {
+    if (input.path !== undefined) await assertNotOfHistory(target.state, input.path);
     await assertWholeLog(input.path, engine, options.targetPath);
     await check(nullTarget(target.file), input, engine);
     input.rewind();
   }
   const snapback = await openSnapback(target, options);
   try {
-    await answers?.write(encodeMessage(RECORD.hello, receiverHello(version, target.file)));
+    await answers?.write(
+      encodeMessage(RECORD.hello, receiverHello(version, target.file, options.hold)),
+    );
     const source = answers === undefined ? input : withTimeout(input, options.timeoutMs ?? 0);
-    const report = await receiveAny(target, source, snapback, answers, options);
-    await snapback?.complete();
-    return report;
+    return await receiveAny(target, source, snapback, answers, options);
   } finally {
     await snapback?.close();
   }
@@ -110,6 +127,15 @@ async function assertWholeLog(
 }
 
 async function openSnapback(
+  target: OpenTarget,
+  options: ApplyOptions,
+): Promise<Snapback | undefined> {
+  const { replica, engine, version = '', onWarning } = options;
+  if (replica !== undefined) return openHistoryRun(target, replica, { engine, version, onWarning });
+  return endingHistory(target.state, await openOwnSnapback(target, options), onWarning);
+}
+
+async function openOwnSnapback(
   target: OpenTarget,
   { snapbackPath, snapbackFormat, engine, version = '', onWarning }: ApplyOptions,
 ): Promise<Snapback | undefined> {
@@ -153,7 +179,16 @@ async function receiveAny(
     return receive({ source, target: target.file, engine, ...(snapback && { snapback }) });
   }
   const { links, timeoutMs } = options;
-  const transfer = { source, answers, target: target.file, engine, snapback, links, timeoutMs };
+  const transfer = {
+    source,
+    answers,
+    target: target.file,
+    engine,
+    snapback,
+    links,
+    timeoutMs,
+    hold: options.hold,
+  };
   const { records, dataBytes } = options.transactional
     ? await receiveIntoSpool(target, transfer, options)
     : await receiveTransfer({ ...transfer, progress: await openProgress(target, answers) });
@@ -163,7 +198,7 @@ async function receiveAny(
 async function receiveIntoSpool(
   { file, id, state }: OpenTarget,
   transfer: TransferOptions,
-  { engine, version = '', snapbackPath }: ApplyOptions,
+  { engine, version = '', snapbackPath, replica }: ApplyOptions,
 ) {
   await state.forgetProgress();
   const spool: Spool = await createSpool({
@@ -172,7 +207,8 @@ async function receiveIntoSpool(
     engine,
     version,
     state,
-    snapbackPath: transfer.snapback && snapbackPath && resolve(snapbackPath),
+    snapbackPath: snapbackPath && resolve(snapbackPath),
+    replica,
     applySpool: () => applySpool(state.spoolPath, file, engine, transfer.snapback),
   });
   try {

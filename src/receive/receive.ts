@@ -60,6 +60,7 @@ export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
     });
     await queue.drain();
     await target.flush();
+    await snapback?.complete();
     return { recordCount, writtenBytes: dataBytes };
   } catch (error) {
     await queue.drain().catch(() => undefined); // the caller closes the target next

@@ -19,7 +19,6 @@ const BUFFER_BYTES = 1 << 20;
 const RECORD_ROOM = BLOCK_BYTES + PROTO3_HEADER_BYTES;
 
 export interface Snapback {
-  readonly path: string;
   /**
    * Saves, durably, what the ranges hold, which are about to be overwritten. May be called again
    * before it has resolved.
@@ -117,7 +116,6 @@ export async function createSnapback(
 
   await guard(path, () => append(Buffer.from(PROTO3_HANDSHAKE)));
   return {
-    path,
     protect(overwritten) {
       const protecting = last.then(() => protectNext(overwritten));
       last = protecting.catch(() => undefined);

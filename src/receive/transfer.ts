@@ -5,6 +5,7 @@ import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import {
   type Accept,
+  type Capability,
   parseOpenRequest,
   parseRefusal,
   parseSenderHello,
@@ -48,13 +49,17 @@ export interface TransferOptions {
   links?: LinkPolicy | undefined;
   /** How long a link may be silent, in milliseconds; 0 for ever. */
   timeoutMs?: number | undefined;
+  /** Whether `finish` waits for the sender's COMMIT. */
+  hold?: boolean | undefined;
 }
 
 /** What is said of the receiving end before anything has come from the sender. */
-export function receiverHello(version: string, target: BlockFile): ReceiverHello {
+export function receiverHello(version: string, target: BlockFile, hold = false): ReceiverHello {
+  const capabilities: Capability[] = zstdAvailable ? ['zstd', 'links'] : ['links'];
+  if (hold) capabilities.push('hold');
   return {
     version,
-    capabilities: zstdAvailable ? ['zstd', 'links'] : ['links'],
+    capabilities,
     target: { sizeBytes: target.sizeBytes, kind: target.kind },
   };
 }
@@ -109,6 +114,11 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
     if (answers === undefined) await expectEnd(reader);
     const totals = applier.totals();
     if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
+    if (options.hold) {
+      await applier.prepare?.();
+      await answers?.write(encodeMessage(RECORD.prepared));
+      await awaitCommit(reader);
+    }
     await applier.finish();
     await checkpoints.settle(); // or what it remembers would outlive the transfer
     await progress.clear();
@@ -226,6 +236,27 @@ async function converse(
         throw parseRefusal(await readMessage(reader), 'the sender');
       default:
         throw damaged(`a sender does not send records of type ${header?.type}`);
+    }
+  }
+}
+
+/** Everything is here, and the target as it was: the sender has the last word. */
+async function awaitCommit(reader: RecordReader): Promise<void> {
+  for (;;) {
+    const header = await reader.nextHeader();
+    switch (header?.type) {
+      case undefined:
+        throw truncated('before the sender had decided');
+      case RECORD.alive:
+        await readMessage(reader);
+        break;
+      case RECORD.commit:
+        await readMessage(reader);
+        return;
+      case RECORD.refuse:
+        throw parseRefusal(await readMessage(reader), 'the sender');
+      default:
+        throw damaged(`a sender does not decide by records of type ${header?.type}`);
     }
   }
 }

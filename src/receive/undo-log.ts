@@ -152,7 +152,6 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
   }
 
   return {
-    path,
     async protect(overwritten) {
       const layout = lastLayout.then(() => orFail(() => layOut(overwritten)));
       lastLayout = layout.catch(() => undefined);

@@ -28,7 +28,7 @@ import {
   writeEnd,
   writeOpening,
 } from './conversation.js';
-import { createInbox } from './inbox.js';
+import { createInbox, type Inbox } from './inbox.js';
 import { createLinkSet, type LinkSet } from './link-set.js';
 import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } from './open-links.js';
 import { createProto4Encoder } from './proto4-encoder.js';
@@ -57,6 +57,12 @@ export interface ConverseOptions extends SendTransferOptions {
   skipUnchanged?: SkipUnchanged | undefined;
   /** Over how many links, and of which kind. */
   links?: LinkWishes | undefined;
+  /**
+   * Called when the receiver has everything, durably, and its target is still as it was: it applies
+   * that once this resolves, and drops it if this rejects (the transfer fails with INTERRUPTED then).
+   * Called again when the connection breaks and another one gets as far.
+   */
+  hold?: (() => Promise<void>) | undefined;
   onNote?: ((line: string) => void) | undefined;
   onWarning?: ((line: string) => void) | undefined;
 }
@@ -105,6 +111,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, source, channel.description);
+    if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(channel.description);
     let answerMs = 0;
     const accepted = answers.accept.then(({ payload }) => {
       answerMs = performance.now() - openedAt;
@@ -155,13 +162,20 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     });
     await skipping.finish();
     links?.end();
+    const prepared = options.hold && inbox.expect(RECORD.prepared);
     // Not before: a receipt for what is still to come would end the listening.
-    const receipt = inbox.expect(RECORD.receipt);
+    let receipt = prepared ? undefined : inbox.expect(RECORD.receipt);
     const endBytes = await writeEnd(writer, totals);
+    if (prepared) {
+      await prepared;
+      await decide(options, inbox);
+      receipt = inbox.expect(RECORD.receipt);
+      await writer.write(encodeMessage(RECORD.commit));
+    }
     // A receiver that misses the end record must come to an end, and not be kept alive.
     stopKeepingAlive();
     channel.input.end();
-    checkReceipt(parseReceipt((await receipt).payload), totals);
+    checkReceipt(parseReceipt((await receipt!).payload), totals);
     return { ...report, streamBytes: report.streamBytes + endBytes };
   } catch (error) {
     // The receiver must not take the end of the stream for an accident, or wait for more.
@@ -174,6 +188,27 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     stopKeepingAlive();
     await links?.destroy();
   }
+}
+
+/** Resolves when the receiver may apply what it has. */
+async function decide({ source, hold }: ConverseOptions, inbox: Inbox): Promise<void> {
+  await source.recheck();
+  const decided = hold?.().catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LvmsyncError('INTERRUPTED', `given up before the target was changed: ${why}`, {
+      cause,
+    });
+  });
+  const lost = inbox.failed.then((error) => {
+    throw error;
+  });
+  await Promise.race([decided, lost]);
+}
+
+function cannotHold(peer: string): LvmsyncError {
+  return new LvmsyncError('REMOTE_FAILED', `${peer}: the receiver cannot wait for the others`, {
+    hint: 'install this version of lvmsync there',
+  });
 }
 
 /**

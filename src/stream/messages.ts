@@ -2,7 +2,9 @@
 import { ERROR_EXIT_CODES, type ErrorCode, LvmsyncError } from '../errors.js';
 import { damaged } from './proto4.js';
 
-export type Capability = 'zstd' | 'links';
+const CAPABILITIES = ['zstd', 'links', 'hold'] as const;
+
+export type Capability = (typeof CAPABILITIES)[number];
 
 export interface SenderHello {
   version: string;
@@ -229,7 +231,7 @@ function count(fields: Fields, name: string): number {
 function capabilities(fields: Fields): Capability[] {
   const value = fields.capabilities;
   if (!Array.isArray(value)) throw malformed('capabilities');
-  return value.filter((capability) => capability === 'zstd' || capability === 'links');
+  return CAPABILITIES.filter((capability) => value.includes(capability));
 }
 
 /** 32 bytes in hexadecimal. */

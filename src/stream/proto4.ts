@@ -25,6 +25,8 @@ export const RECORD = {
   discard: 18,
   end: 19,
   receipt: 20,
+  prepared: 21,
+  commit: 22,
   alive: 129,
   durable: 130,
 } as const;

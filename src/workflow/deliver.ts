@@ -63,6 +63,8 @@ export interface DeliverOptions extends ConversationOptions {
   skipUnchanged?: SkipUnchanged | undefined;
   /** Over how many links, and of which kind; one unless said. */
   links?: LinkWishes | undefined;
+  /** See `sendTransfer`: for a receiver that was started with `--hold`. */
+  hold?: (() => Promise<void>) | undefined;
   onNote?: ((line: string) => void) | undefined;
 }
 
@@ -91,6 +93,11 @@ async function sendByAny(options: DeliverOptions): Promise<SendReport> {
   const talk = (channel: Channel) => sendTransfer({ ...options, channel, attempts });
   const report = protocol === 3 ? undefined : await converseUntilDone(options, talk);
   if (report !== undefined) return report;
+  if (options.hold) {
+    throw new LvmsyncError('REMOTE_FAILED', 'a receiver of PROTO[3] cannot wait for the others', {
+      hint: 'install this version of lvmsync there',
+    });
+  }
   if (protocol === 'auto') {
     options.onWarning?.(
       'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',

@@ -58,7 +58,7 @@ test('when a sender asks what the target holds then that needs no permission of 
   const words = ['--answer-checks', '--repair', '--protocol', '4', 'data'];
   assert.deepEqual(parseServeRequest(request(...words), strict), {
     targetPath: '/dev/vg/data',
-    verify: true,
+    answerChecks: true,
     repair: true,
   });
 });
