@@ -66,5 +66,12 @@ export {
   migrate,
 } from './workflow/migrate.js';
 export type { MigrateOptions, MigrationPeer, OnStall, VerifyChoice } from './workflow/migration.js';
+export type { Receiving, ReplicaPair, ReplicateOptions } from './workflow/replica.js';
+export {
+  type RemoveReplicaOptions,
+  type ReplicateReport,
+  removeReplica,
+  replicate,
+} from './workflow/replicate.js';
 export type { SnapshotSize } from './workflow/store-size.js';
 export { type VerifyOptions, type VerifyReport, verify } from './workflow/verify.js';

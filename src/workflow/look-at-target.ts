@@ -30,10 +30,12 @@ export interface LookOptions {
   engine: Engine;
   delivery: DeliveryWishes;
   connect(source: PeerSource): PeerConnection;
+  /** Have a receiver look that may write: it completes what an earlier run had begun to apply. */
+  completing?: boolean | undefined;
 }
 
 /**
- * Says in words what the target is. Nothing is changed.
+ * Says in words what the target is.
  *
  * @throws LvmsyncError TARGET_TOO_SMALL, what the receiver refuses with, and its kin
  */
@@ -49,7 +51,10 @@ export async function lookAtTarget(options: LookOptions): Promise<string> {
       {
         ...delivery,
         protocol: 4,
-        open: (_, onStderr) => connection.openVerifier(onStderr, true),
+        open: (protocol, onStderr) =>
+          options.completing
+            ? connection.open(protocol, onStderr)
+            : connection.openVerifier(onStderr, true),
         onStderr: (chunk) => held.push(chunk),
       },
       true,

@@ -30,8 +30,8 @@ export async function takeSnapshot(migration: Migration): Promise<OwnSnapshot> {
 }
 
 /** Those on record that are there and active, oldest first. */
-export function findSnapshots({ state }: Migration): Promise<OwnSnapshot[]> {
-  return findOwnSnapshots(tagOf(state), state.snapshots);
+export function findSnapshots({ origin, state }: Migration): Promise<OwnSnapshot[]> {
+  return findOwnSnapshots(origin, tagOf(state), state.snapshots);
 }
 
 /** Removes snapshots, then takes them off the record. */

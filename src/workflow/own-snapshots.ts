@@ -47,11 +47,14 @@ export async function makeSnapshot(plan: NewSnapshot): Promise<void> {
 
 /** Those of the names that are there with the tag, active, in the order of the names. */
 export async function findOwnSnapshots(
+  { volume: { vgUuid } }: Origin,
   tag: string,
   names: readonly string[],
 ): Promise<OwnSnapshot[]> {
   const volumes = new Map<string, LogicalVolume>();
-  for (const volume of await findTaggedVolumes(tag)) volumes.set(volume.lvName, volume);
+  for (const volume of await findTaggedVolumes(tag)) {
+    if (volume.vgUuid === vgUuid) volumes.set(volume.lvName, volume);
+  }
   const found: OwnSnapshot[] = [];
   for (const name of names) {
     let volume = volumes.get(name);
