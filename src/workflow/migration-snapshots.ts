@@ -1,15 +1,10 @@
 /** The snapshots of a migration: taken, found again after a kill, removed. */
-import type { LogicalVolume } from '../lvm/logical-volume.js';
+import { findSnapshotsOf, findTaggedVolumes, type LogicalVolume } from '../lvm/logical-volume.js';
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
 import { TAG_PREFIX, tagOf } from '../send/migration-state.js';
 import { snapshotName } from '../send/state-fields.js';
 import { type Migration, record, throwIfInterrupted } from './migration.js';
-import {
-  findOwnSnapshots,
-  findTaggedSnapshots,
-  makeSnapshot,
-  type OwnSnapshot,
-} from './own-snapshots.js';
+import { findOwnSnapshots, makeSnapshot, type OwnSnapshot } from './own-snapshots.js';
 
 /** Takes a snapshot; its name is on record before. */
 export async function takeSnapshot(migration: Migration): Promise<OwnSnapshot> {
@@ -49,13 +44,16 @@ export async function dropSnapshots(
 }
 
 /** All snapshots that any migration of this origin has made, on record or not. */
-export function findLeftSnapshots(
+export async function findLeftSnapshots(
   origin: LogicalVolume,
   id: string | undefined,
 ): Promise<{ volume: LogicalVolume; tag: string }[]> {
-  return findTaggedSnapshots(
-    origin.lvUuid,
-    (tag) => tag.startsWith(TAG_PREFIX),
-    id === undefined ? undefined : tagOf({ id }),
-  );
+  const left = new Map<string, { volume: LogicalVolume; tag: string }>();
+  const candidates = await findSnapshotsOf(origin.lvUuid);
+  if (id !== undefined) candidates.push(...(await findTaggedVolumes(tagOf({ id }))));
+  for (const volume of candidates) {
+    const tag = volume.tags.find((each) => each.startsWith(TAG_PREFIX));
+    if (tag !== undefined) left.set(volume.lvUuid, { volume, tag });
+  }
+  return [...left.values()];
 }

@@ -2,12 +2,7 @@
 import { activateSnapshot } from '../lvm/activate-snapshot.js';
 import { createThickSnapshot, createThinSnapshot } from '../lvm/create-snapshot.js';
 import { deviceNode } from '../lvm/dm-device.js';
-import {
-  findSnapshotsOf,
-  findTaggedVolumes,
-  findVolumeByUuid,
-  type LogicalVolume,
-} from '../lvm/logical-volume.js';
+import { findTaggedVolumes, findVolumeByUuid, type LogicalVolume } from '../lvm/logical-volume.js';
 import { readSnapshotFill } from '../lvm/snapshot-fill.js';
 import { readGroupSpace } from '../lvm/volume-group.js';
 import type { Origin } from './origin.js';
@@ -72,23 +67,4 @@ export async function findOwnSnapshots(
 /** Whether a snapshot has overflowed, or failed otherwise: what it held is lost. */
 export async function isLost({ volume }: OwnSnapshot): Promise<boolean> {
   return volume.thin === undefined && (await readSnapshotFill(volume.device)) === undefined;
-}
-
-/**
- * All snapshots of an origin that carry a tag of this kind, on record or not, and all that carry
- * this one tag.
- */
-export async function findTaggedSnapshots(
-  lvUuid: string,
-  isOurs: (tag: string) => boolean,
-  tag: string | undefined,
-): Promise<{ volume: LogicalVolume; tag: string }[]> {
-  const found = new Map<string, { volume: LogicalVolume; tag: string }>();
-  const candidates = await findSnapshotsOf(lvUuid);
-  if (tag !== undefined) candidates.push(...(await findTaggedVolumes(tag)));
-  for (const volume of candidates) {
-    const own = volume.tags.find(isOurs);
-    if (own !== undefined) found.set(volume.lvUuid, { volume, tag: own });
-  }
-  return [...found.values()];
 }

@@ -1,18 +1,13 @@
 /** The snapshots of a replica: taken in one moment, watched, found lost, removed. */
 import { LvmsyncError } from '../errors.js';
 import { findFreezable } from '../lvm/freezable.js';
+import { findTaggedVolumes } from '../lvm/logical-volume.js';
 import { assertCanFreeze, whilePaused } from '../lvm/pause.js';
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
 import { replicaTag } from '../send/replica-state.js';
 import { snapshotName } from '../send/state-fields.js';
 import type { FillWatch } from './fill-watch.js';
-import {
-  findOwnSnapshots,
-  findTaggedSnapshots,
-  isLost,
-  makeSnapshot,
-  type OwnSnapshot,
-} from './own-snapshots.js';
+import { findOwnSnapshots, isLost, makeSnapshot, type OwnSnapshot } from './own-snapshots.js';
 import {
   hasSwitched,
   memberOf,
@@ -157,12 +152,11 @@ async function countOverflow(replica: Replica, part: ReplicaPart): Promise<void>
 /** Removes the snapshots of the replica that are not on record. */
 export async function sweep(replica: Replica): Promise<void> {
   const tag = replicaTag(replica.state.id);
-  for (const part of replica.parts) {
-    const kept = namesOf(replica, part);
-    const { lvUuid } = part.origin.volume;
-    for (const { volume } of await findTaggedSnapshots(lvUuid, (each) => each === tag, undefined)) {
-      if (!kept.includes(volume.lvName)) await removeSnapshot(volume, tag);
-    }
+  const kept = replica.parts.flatMap((part) =>
+    namesOf(replica, part).map((name) => `${part.origin.volume.vgUuid} ${name}`),
+  );
+  for (const volume of await findTaggedVolumes(tag)) {
+    if (!kept.includes(`${volume.vgUuid} ${volume.lvName}`)) await removeSnapshot(volume, tag);
   }
 }
 

@@ -17,7 +17,6 @@ import {
 import { watchingFill } from './fill-watch.js';
 import { lookAtTarget } from './look-at-target.js';
 import { asOrigin, findOrigin } from './origin.js';
-import { findTaggedSnapshots } from './own-snapshots.js';
 import {
   memberOf,
   type Replica,
@@ -153,24 +152,19 @@ export async function removeReplica(options: RemoveReplicaOptions): Promise<void
   const lock = await acquireLock('replica', id, names);
   try {
     // A state that cannot be read any more keeps nothing from being cleaned up.
-    let isKnown = true;
     const state = await file.load().catch(() => undefined);
-    if (state === undefined) isKnown = (await findTaggedVolumes(tag)).length > 0;
-    else if (state.next?.taken === false) await delay(LATE_SNAPSHOT_MS);
-    if (!isKnown) {
-      await file.remove();
-      onSay(`There is no replica of ${names} there: nothing to clean up`);
-      return;
-    }
+    if (state?.next?.taken === false) await delay(LATE_SNAPSHOT_MS);
     const removed: string[] = [];
-    for (const { lvUuid } of origins) {
-      for (const { volume } of await findTaggedSnapshots(lvUuid, (each) => each === tag, tag)) {
-        await removeSnapshot(volume, tag);
-        removed.push(nameOfVolume(volume));
-      }
+    for (const volume of await findTaggedVolumes(tag)) {
+      await removeSnapshot(volume, tag);
+      removed.push(nameOfVolume(volume));
     }
     await file.remove();
-    onSay(`Ended: the replication of ${names}; removed ${removed.join(', ') || 'no snapshot'}`);
+    onSay(
+      state === undefined && removed.length === 0
+        ? `There is no such replica of ${names}: nothing to clean up`
+        : `Ended: the replication of ${names}; removed ${removed.join(', ') || 'no snapshot'}`,
+    );
   } finally {
     await lock.release();
   }
