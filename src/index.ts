@@ -15,13 +15,18 @@ export {
 export { BUFFER_MEMORY, type IoLimits, type LimitRange, QUEUE_DEPTH } from './block/io-limits.js';
 export type { Lock } from './block/lock.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
+export type { Coverage } from './extents/coverage.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
 export type { SampleSize } from './extents/sample.js';
 export type { NewVolume } from './lvm/create-volume.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
 export { type ApplyOptions, applyStream } from './receive/apply.js';
+export { type NamedInspection, type OrderGroup, orderOf } from './receive/apply-order.js';
 export { MAX_KEPT, stateTime } from './receive/history-manifest.js';
 export type { ReplicaRun } from './receive/history-plan.js';
+export { type InspectOptions, inspectFile, inspectSource } from './receive/inspect.js';
+export type { InspectedHeader, Inspection } from './receive/inspect-findings.js';
+export type { KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
@@ -34,6 +39,9 @@ export {
 } from './receive/rollback-to.js';
 export { refuseSender } from './receive/tell-sender.js';
 export { type VerifyTargetOptions, verifyTarget } from './receive/verify.js';
+export { counted, inBitRate, inBytes, inDate, inPercent, inTime } from './report/quantities.js';
+export { type MapWords, svgMap } from './report/svg-map.js';
+export { drawMap, type TerminalLook } from './report/terminal-map.js';
 export type { BaseCheck } from './send/base-check.js';
 export {
   type ChangeSource,
@@ -49,6 +57,8 @@ export { type SendOptions, type SendReport, send } from './send/send.js';
 export type { SkipUnchanged } from './send/skip-unchanged.js';
 export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
 export type { ByteSource } from './stream/bytes.js';
+export { printable } from './stream/messages.js';
+export { type BootstrapOptions, bootstrapped } from './transport/bootstrap.js';
 export { openFileSource, streamSource } from './transport/byte-source.js';
 export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
@@ -59,6 +69,7 @@ export { openTerminal, type Terminal } from './transport/ssh2/terminal.js';
 export { type SshOptions, sshTransport } from './transport/ssh2/transport.js';
 export { standardOutput } from './transport/standard-output.js';
 export { type DeliverOptions, deliver, type Protocol } from './workflow/deliver.js';
+export { estimateTransfer, type TransferEstimate } from './workflow/forecast.js';
 export {
   type AbortOptions,
   abortMigration,
@@ -73,5 +84,18 @@ export {
   removeReplica,
   replicate,
 } from './workflow/replicate.js';
+export {
+  type MigrationOverview,
+  type Overview,
+  type OwnSnapshot,
+  takeOverview,
+} from './workflow/overview.js';
 export type { SnapshotSize } from './workflow/store-size.js';
+export {
+  type ChangeSurvey,
+  type Overflow,
+  type SurveyOptions,
+  surveySnapshot,
+  surveyStore,
+} from './workflow/survey.js';
 export { type VerifyOptions, type VerifyReport, verify } from './workflow/verify.js';

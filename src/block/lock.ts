@@ -7,7 +7,7 @@
  * keeps honest runs apart, it is no protection from a hostile one.
  */
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { LvmsyncError } from '../errors.js';
 
 /** `sun_path` of a unix socket address: filled whole, since Node versions pad it differently. */
@@ -28,18 +28,35 @@ export interface Lock {
  * @throws LvmsyncError TARGET_IN_USE, SNAPSHOT_IN_USE
  */
 export async function acquireLock(kind: LockKind, identity: string, path: string): Promise<Lock> {
-  const digest = createHash('sha256').update(identity).digest('hex');
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(cause.code === 'EADDRINUSE' ? heldError(kind, path) : unavailable(path, cause)),
     );
-    server.listen({ path: `\0lvmsync:${kind}:${digest}`.padEnd(NAME_BYTES, '\0') }, resolve);
+    server.listen({ path: lockAddress(kind, identity) }, resolve);
   });
   server.unref();
   return {
     release: () => new Promise((resolve) => server.close(() => resolve())),
   };
+}
+
+/** Whether some process has the lock now. Nothing is taken, and nobody is disturbed. */
+export function isLocked(kind: LockKind, identity: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path: lockAddress(kind, identity) });
+    const answer = (locked: boolean) => {
+      socket.destroy();
+      resolve(locked);
+    };
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+  });
+}
+
+function lockAddress(kind: LockKind, identity: string): string {
+  const digest = createHash('sha256').update(identity).digest('hex');
+  return `\0lvmsync:${kind}:${digest}`.padEnd(NAME_BYTES, '\0');
 }
 
 const DOING = {

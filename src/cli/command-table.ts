@@ -2,6 +2,10 @@
 import type { Command } from 'commander';
 import { runCopy } from './copy.js';
 import { copyCommand } from './copy-command.js';
+import { runDiff } from './diff.js';
+import { diffCommand } from './diff-command.js';
+import { runInspect } from './inspect.js';
+import { inspectCommand } from './inspect-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
@@ -11,6 +15,8 @@ import { runRollback } from './rollback.js';
 import { rollbackCommand } from './rollback-command.js';
 import { runServe } from './serve.js';
 import { serveCommand } from './serve-command.js';
+import { runStatus } from './status.js';
+import { statusCommand } from './status-command.js';
 import { runVerify } from './verify.js';
 import { verifyCommand } from './verify-command.js';
 
@@ -26,6 +32,9 @@ export const COMMANDS: readonly CommandEntry[] = [
   { define: migrateCommand, run: runMigrate },
   { define: replicateCommand, run: runReplicate },
   { define: verifyCommand, run: runVerify },
+  { define: diffCommand, run: runDiff },
+  { define: inspectCommand, run: runInspect },
+  { define: statusCommand, run: runStatus },
   { define: rollbackCommand, run: runRollback },
   { define: serveCommand, run: runServe },
 ];

@@ -1,6 +1,7 @@
 /** Receivers for what the command line names as a destination: on this machine, or through SSH. */
 import {
   applyStream,
+  bootstrapped,
   type ChangeSource,
   type Channel,
   type Destination,
@@ -97,7 +98,14 @@ export function connectTo(job: Job, place: Destination, connecting: ConnectOptio
   };
 }
 
-function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
+function openTransport(job: Job, user: string | undefined, host: string): Transport {
+  const transport = openPlainTransport(job, user, host);
+  const { bootstrap, timeout } = job.options;
+  if (!bootstrap) return transport;
+  return bootstrapped(transport, { timeoutMs: timeout * 1000, onNote: job.reporter.note });
+}
+
+function openPlainTransport({ options, reporter }: Job, user: string | undefined, host: string) {
   const { remoteCommand } = options;
   if (options.rsh !== undefined) {
     const address = sshHostArgument(user, host);

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -35,6 +36,7 @@ export function copyCommand(): Command {
     .addOption(new Option('--thinpool <pool>', 'make a thin volume, in this pool of the group'))
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { OnStall, VerifyChoice } from '../index.js';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -91,6 +92,7 @@ export function migrateCommand(): Command {
     .addOption(extendAt())
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())

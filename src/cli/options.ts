@@ -19,6 +19,7 @@ export interface CliOptions {
   cowDevice?: string;
   rsh?: string;
   remoteCommand?: string;
+  bootstrap?: true;
   sshConfig?: string;
   engine: EngineChoice;
   queueDepth?: number;

@@ -4,6 +4,7 @@ import type { Run } from './job.js';
 import type { CliOptions } from './options.js';
 import { parseKeep, parseStateAfter, parseStateBefore } from './replica-words.js';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -132,6 +133,7 @@ function classicProgram(): Command {
     )
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(engine().default('auto'))
     .addOption(queueDepth())

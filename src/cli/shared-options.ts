@@ -43,6 +43,12 @@ export const rsh = () =>
 export const remoteCommand = () =>
   new Option('--remote-command <command>', 'how to run lvmsync on the host');
 
+export const bootstrap = () =>
+  new Option(
+    '--bootstrap',
+    'the host has Node but no lvmsync: send it along for this run; --remote-command says how Node is run',
+  );
+
 export const sshConfig = () =>
   new Option('--ssh-config <file>', 'read this instead of the usual ssh configuration');
 

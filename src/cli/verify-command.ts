@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { BUFFER_MEMORY, type SampleSize } from '../index.js';
 import { parseBufferMemory, rangeOf } from './engine.js';
 import {
+  bootstrap,
   debug,
   engine,
   force,
@@ -50,6 +51,7 @@ export function verifyCommand(): Command {
     .addOption(new Option('--repair', 'send what differs, and compare it again'))
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())

@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import {
   type ChangeSource,
   type Engine,
@@ -16,9 +15,8 @@ import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
+import { printText } from './print.js';
 import type { VerifyOwnOptions } from './verify-command.js';
-
-const STDOUT_FD = 1;
 
 /** `lvmsync verify SOURCE TARGET`. @returns the exit code */
 export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
@@ -107,20 +105,7 @@ function printRanges(differing: ExtentSource): void {
   for (const { count, offsets, lengths } of differing.slices()) {
     let lines = '';
     for (let i = 0; i < count; i++) lines += `${offsets[i]} ${lengths[i]}\n`;
-    writeAll(lines);
-  }
-}
-
-/** Standard output may be a pipe that takes a part at a time. */
-function writeAll(text: string): void {
-  const bytes = Buffer.from(text);
-  for (let written = 0; written < bytes.length; ) {
-    try {
-      written += writeSync(STDOUT_FD, bytes, written);
-    } catch (error) {
-      if (!(error instanceof Error) || !('code' in error) || error.code !== 'EAGAIN') return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
+    printText(lines);
   }
 }
 

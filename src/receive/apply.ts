@@ -220,7 +220,7 @@ async function receiveIntoSpool(
 
 /** A transfer from a file is not resumed, and a receiver without a place for it remembers none. */
 async function openProgress(
-  { state }: OpenTarget,
+  { state, file }: OpenTarget,
   answers: StreamWriter | undefined,
 ): Promise<ProgressFile> {
   if (answers !== undefined) {
@@ -228,7 +228,10 @@ async function openProgress(
       () => true,
       () => false,
     );
-    if (prepared) return progressFile(state.progressPath);
+    if (prepared) {
+      const { path, sizeBytes } = file;
+      return progressFile(state.progressPath, { path: resolve(path), sizeBytes });
+    }
   }
   await state.forgetProgress();
   return noProgressFile;

@@ -191,7 +191,7 @@ function isErrorCode(code: string): code is ErrorCode {
 }
 
 /** A peer's words without anything that could move the cursor of a terminal. */
-function printable(words: string): string {
+export function printable(words: string): string {
   return words.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ').slice(0, 2000);
 }
 

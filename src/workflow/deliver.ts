@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../block/engine.js';
 import { type ErrorCode, LvmsyncError } from '../errors.js';
@@ -9,14 +8,11 @@ import { interruptedError, type SendReport, send } from '../send/send.js';
 import type { SkipUnchanged } from '../send/skip-unchanged.js';
 import { type Attempts, newRun, sendTransfer } from '../send/transfer.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
-import { stalledError } from '../transport/pulse.js';
+import { firstAnswer } from '../transport/first-answer.js';
 import { explainEnd } from '../transport/remote-exit.js';
 
 /** How long a far side may take to end once the stream to it has failed, in milliseconds. */
 const END_GRACE_MS = 10_000;
-
-/** How long after its end a far side's last words may take to arrive, in milliseconds. */
-const LAST_WORDS_MS = 1000;
 
 /** What a receiver ends with that does not know an option. */
 const UNKNOWN_OPTION = new Set<number | null>([1, 2]);
@@ -176,30 +172,6 @@ export async function openForProto4(
     );
   }
   return channel;
-}
-
-/**
- * Waits for the first byte of an answer; resolves to the end where none comes.
- *
- * @throws LvmsyncError PEER_STALLED
- */
-async function firstAnswer(channel: Channel, timeoutMs: number): Promise<ChannelEnd | undefined> {
-  const { output, end, description } = channel;
-  const readable = once(output, 'readable');
-  // What it said before it ended may come after the news of its end.
-  const silentEnd = end.then(() =>
-    Promise.race([readable, delay(LAST_WORDS_MS, true, { ref: false })]),
-  );
-  const waiting: Promise<unknown>[] = [readable, silentEnd];
-  const timer = new AbortController();
-  if (timeoutMs > 0) waiting.push(delay(timeoutMs, undefined, { signal: timer.signal }));
-  const answer = await Promise.race(waiting).finally(() => timer.abort());
-  if (answer === undefined) {
-    channel.destroy();
-    throw stalledError(description, timeoutMs);
-  }
-  // A stream that ends without a byte becomes readable too.
-  return output.readableLength > 0 ? undefined : end;
 }
 
 function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendReport> {
