@@ -77,6 +77,13 @@ export {
   migrate,
 } from './workflow/migrate.js';
 export type { MigrateOptions, MigrationPeer, OnStall, VerifyChoice } from './workflow/migration.js';
+export {
+  type MigrationOverview,
+  type Overview,
+  type OwnSnapshot,
+  type ReplicaOverview,
+  takeOverview,
+} from './workflow/overview.js';
 export type { Receiving, ReplicaPair, ReplicateOptions } from './workflow/replica.js';
 export {
   type RemoveReplicaOptions,
@@ -84,12 +91,6 @@ export {
   removeReplica,
   replicate,
 } from './workflow/replicate.js';
-export {
-  type MigrationOverview,
-  type Overview,
-  type OwnSnapshot,
-  takeOverview,
-} from './workflow/overview.js';
 export type { SnapshotSize } from './workflow/store-size.js';
 export {
   type ChangeSurvey,

@@ -5,11 +5,11 @@ import { extentsDigest } from '../extents/digest.js';
 import { extentsOfList } from '../extents/from.js';
 import { whyNotAtRest } from '../lvm/at-rest.js';
 import { readDeviceActivity, wasWritten } from '../lvm/device-writes.js';
+import { inBytes, inUtc } from '../report/quantities.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
 import { type Migration, record, throwIfInterrupted } from './migration.js';
 import { closing, send } from './migration-rounds.js';
 import type { OwnSnapshot } from './own-snapshots.js';
-import { dateOf, inBytes } from './report.js';
 import { verify } from './verify.js';
 
 /** What has just been stopped may take a moment to close its files. */
@@ -124,7 +124,7 @@ export async function assertNothingSince(migration: Migration, held: OwnSnapshot
   const source = await openFromOrigin(migration, held);
   const changes = await extentsDigest(source.extents);
   await source.close();
-  const when = dateOf(delivered.at);
+  const when = inUtc(delivered.at);
   if (changes === delivered.changes) {
     options.onSay(
       `The last changes of ${originName} were delivered ${when}; nothing is sent again`,

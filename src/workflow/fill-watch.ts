@@ -2,9 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { extendSnapshot } from '../lvm/extend-snapshot.js';
 import { readPoolFill, readSnapshotFill } from '../lvm/snapshot-fill.js';
+import { inBytes } from '../report/quantities.js';
 import type { Origin } from './origin.js';
 import type { OwnSnapshot } from './own-snapshots.js';
-import { inBytes } from './report.js';
 import { extensionBytes } from './store-size.js';
 
 const LOOK_MS = 1000;

@@ -2,12 +2,12 @@
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { deviceNode } from '../lvm/dm-device.js';
+import { inBytes } from '../report/quantities.js';
 import { askReceiver } from '../send/ask-receiver.js';
 import type { ChangeSource } from '../send/change-source.js';
 import type { Channel } from '../transport/channel.js';
 import { type DeliverOptions, openForProto4 } from './deliver.js';
 import type { Origin } from './origin.js';
-import { inBytes } from './report.js';
 
 /** How data is sent, whatever the data. */
 export type DeliveryWishes = Omit<

@@ -4,6 +4,7 @@ import { acquireLock } from '../block/lock.js';
 import { LvmsyncError } from '../errors.js';
 import { findTaggedVolumes, type LogicalVolume } from '../lvm/logical-volume.js';
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
+import { inBytes, inUtc } from '../report/quantities.js';
 import { type MigrationFile, migrationFile } from '../send/migration-file.js';
 import { type MigrationState, tagOf } from '../send/migration-state.js';
 import { assertNothingSince, cutOver, startThere } from './cut-over.js';
@@ -21,7 +22,6 @@ import { copyWhole, makeRound, readPendingBytes } from './migration-rounds.js';
 import { dropSnapshots, findLeftSnapshots, findSnapshots } from './migration-snapshots.js';
 import { asOrigin, findOrigin } from './origin.js';
 import { isLost, type OwnSnapshot } from './own-snapshots.js';
-import { dateOf, inBytes } from './report.js';
 
 export interface MigrateReport {
   /** From the beginning of the cut-over to its end; undefined after a dry run. */
@@ -58,7 +58,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
       await watchingFill([fillWatch(migration)], () => bringOver(migration));
     } else {
       if (options.dryRun) {
-        options.onSay(`All was delivered ${dateOf(state.delivered.at)}; what is left is the end`);
+        options.onSay(`All was delivered ${inUtc(state.delivered.at)}; what is left is the end`);
         return { downtimeSeconds: undefined, commandSeconds: 0 };
       }
       const held = await findHeld(migration);

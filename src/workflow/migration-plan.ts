@@ -1,8 +1,9 @@
 /** What is checked before a migration changes anything, and what it is going to do. */
+
+import { inBytes, inUtc } from '../report/quantities.js';
 import { lookAtTarget } from './look-at-target.js';
 import type { MigrateOptions, Migration } from './migration.js';
 import { planSnapshots } from './origin.js';
-import { dateOf, inBytes } from './report.js';
 
 /** A round has two snapshots at a time. */
 const SNAPSHOTS_AT_A_TIME = 2;
@@ -29,7 +30,7 @@ export async function checkAndPrintPlan(migration: Migration): Promise<void> {
   if (options.afterCutover !== undefined) await options.peer.runShell(':');
   onSay(`  rounds: ${planRounds(options)}`);
   onSay(`  cut-over: ${planCutover(options)}`);
-  if (state.snapshotCount > 0) onSay(`  goes on with the migration begun ${dateOf(state.begunAt)}`);
+  if (state.snapshotCount > 0) onSay(`  goes on with the migration begun ${inUtc(state.begunAt)}`);
 }
 
 function planRounds({ rounds, maxDowntimeSeconds }: MigrateOptions): string {

@@ -1,5 +1,6 @@
 /** The full copy and the rounds: what brings the target near while the origin lives. */
 import { LvmsyncError } from '../errors.js';
+import { inBytes } from '../report/quantities.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
 import { lockSnapshot } from '../send/lock-snapshot.js';
 import { openWholeSource } from '../send/whole-source.js';
@@ -8,7 +9,6 @@ import { type Migration, record } from './migration.js';
 import { measuredRate } from './migration-decision.js';
 import { dropSnapshots, findSnapshots, takeSnapshot } from './migration-snapshots.js';
 import type { OwnSnapshot } from './own-snapshots.js';
-import { inBytes } from './report.js';
 import { verify } from './verify.js';
 
 /**

@@ -4,7 +4,7 @@ import { findDevice, nameOf } from '../lvm/find-device.js';
 import type { LogicalVolume } from '../lvm/logical-volume.js';
 import { checkThinDeltaVersion } from '../lvm/thin-delta.js';
 import { readGroupSpace } from '../lvm/volume-group.js';
-import { inBytes } from './report.js';
+import { inBytes } from '../report/quantities.js';
 import { type SnapshotSize, storeBytes } from './store-size.js';
 
 export interface Origin {

@@ -5,8 +5,8 @@ import { deviceNode } from '../lvm/dm-device.js';
 import { findTaggedVolumes, findVolumeByUuid, type LogicalVolume } from '../lvm/logical-volume.js';
 import { readSnapshotFill } from '../lvm/snapshot-fill.js';
 import { readGroupSpace } from '../lvm/volume-group.js';
+import { inBytes } from '../report/quantities.js';
 import type { Origin } from './origin.js';
-import { inBytes } from './report.js';
 import { type SnapshotSize, storeBytes } from './store-size.js';
 
 export interface OwnSnapshot {

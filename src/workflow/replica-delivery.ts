@@ -1,5 +1,6 @@
 /** What brings targets from the snapshots that they hold to the next ones. */
 import { LvmsyncError } from '../errors.js';
+import { inBytes } from '../report/quantities.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
 import { lockSnapshot } from '../send/lock-snapshot.js';
 import type { NextSnapshots } from '../send/replica-state.js';
@@ -16,7 +17,6 @@ import {
   throwIfInterrupted,
 } from './replica.js';
 import { findPair, loseHeld } from './replica-snapshots.js';
-import { inBytes } from './report.js';
 import { verify } from './verify.js';
 import { createVote } from './vote.js';
 

@@ -1,11 +1,12 @@
 /** What a replication would do, looked up on both sides; nothing is changed. */
+
+import { inBytes } from '../report/quantities.js';
 import { openSnapshotSource } from '../send/change-source.js';
 import { lookAtTarget } from './look-at-target.js';
 import { planSnapshots } from './origin.js';
 import { isLost } from './own-snapshots.js';
 import { memberOf, type Replica, type ReplicaPart } from './replica.js';
 import { findPair, pointsToFreeze } from './replica-snapshots.js';
-import { inBytes } from './report.js';
 
 /** @throws LvmsyncError ORIGIN_UNSUITABLE, PAUSE_FAILED, what a receiver refuses with, and its kin */
 export async function printPlan(replica: Replica): Promise<void> {
