@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { parseKeep } from './replica-words.js';
 import {
+  bootstrap,
   bufferMemory,
   channels,
   compress,
@@ -98,6 +99,7 @@ export function replicateCommand(): Command {
     .addOption(extendAt())
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())
