@@ -105,9 +105,17 @@ export {
   type MigrationOverview,
   type Overview,
   type OwnSnapshot,
+  type ReplicaOverview,
   takeOverview,
 } from './workflow/overview.js';
 export { type Rehearsal, type RehearseOptions, rehearse } from './workflow/rehearse.js';
+export type { Receiving, ReplicaPair, ReplicateOptions } from './workflow/replica.js';
+export {
+  type RemoveReplicaOptions,
+  type ReplicateReport,
+  removeReplica,
+  replicate,
+} from './workflow/replicate.js';
 export type { SnapshotSize } from './workflow/store-size.js';
 export {
   type ChangeSurvey,
