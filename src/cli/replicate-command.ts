@@ -3,6 +3,7 @@ import { parseKeep } from './replica-words.js';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
