@@ -105,7 +105,6 @@ export function replicateCommand(): Command {
     .addOption(rsh())
     .addOption(remoteCommand())
     .addOption(bootstrap())
-    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())
