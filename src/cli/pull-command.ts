@@ -5,10 +5,14 @@ import {
   compress,
   dataSource,
   debug,
+  dryRun,
   engine,
   force,
+  json,
   noSkipUnchanged,
   noVerifyBase,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -27,11 +31,13 @@ import {
 
 export function pullCommand(): Command {
   return new Command('pull')
+    .summary('the changes of a snapshot on another host')
     .description(
       'Bring the changes that a snapshot on another host lists onto a target of this one: for where a connection can be made in that direction only.',
     )
     .argument('<snapshot>', 'the snapshot there: [user@]host:snapshot')
     .argument('<target>', 'the device here')
+    .addOption(dryRun())
     .addOption(dataSource())
     .addOption(snapback())
     .addOption(snapbackFormat())
@@ -52,6 +58,9 @@ export function pullCommand(): Command {
     .addOption(bufferMemory())
     .addOption(stateDir())
     .addOption(force())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet());

@@ -1,4 +1,12 @@
-import { type Engine, type PullReport, pull } from '../index.js';
+import {
+  type Engine,
+  inspectForWriting,
+  listOffered,
+  type PullReport,
+  pull,
+  type RunResult,
+} from '../index.js';
+import { describeAmount, sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import { connectToSource, type RemoteSource, remoteSource } from './source-host.js';
@@ -16,12 +24,50 @@ export async function runPull(job: Job): Promise<undefined> {
   }
   const engine = openEngine(job);
   const startedAt = performance.now();
-  const { volumeBytes, dataBytes } = await pullHere(job, ends, 'changes', engine);
+  if (job.options.dryRun) return planPull(job, ends, 'changes', engine);
+  const report = await pullHere(job, ends, 'changes', engine);
+  const { volumeBytes, dataBytes } = report;
   const seconds = (performance.now() - startedAt) / 1000;
-  reporter.say(`Transferred ${dataBytes} bytes in ${seconds.toFixed(2)} seconds; flushed`);
+  const lines = [`Transferred ${dataBytes} bytes in ${seconds.toFixed(2)} seconds; flushed`];
   if (dataBytes > 0) {
-    const times = volumeBytes / dataBytes;
-    reporter.say(`You transferred your changes ${times.toFixed(2)}x faster than a full dd!`);
+    const times = (volumeBytes / dataBytes).toFixed(2);
+    lines.push(`You transferred your changes ${times}x faster than a full dd!`);
+  }
+  reporter.summary(lines, pullResult(job, report));
+}
+
+/** The fields of it in JSON. */
+export function pullResult({ source, destination }: Job, report: PullReport): RunResult {
+  const { volumeBytes, dataBytes, streamBytes, recordCount: records } = report;
+  const ended = { protocol: 4, flushed: true, acknowledged: true };
+  return {
+    fields: { source, destination, volumeBytes, dataBytes, streamBytes, records, ...ended },
+  };
+}
+
+/** `--dry-run`: what would be sent, and whether the target here is fit for it. */
+export async function planPull(
+  job: Job,
+  { place, targetPath }: RemoteSource,
+  what: 'changes' | 'whole',
+  engine: Engine,
+): Promise<undefined> {
+  const { options, reporter } = job;
+  const host = connectToSource(job, place);
+  try {
+    const source = await listOffered(host.ask(place.path, what, engine));
+    const { sizeBytes: volumeBytes, extents } = source;
+    const create = options.create && { sizeBytes: volumeBytes, thinPool: options.thinpool };
+    const { sizeBytes, toBeMade } = await inspectForWriting(
+      { ...applyHere(job, targetPath), engine, needBytes: volumeBytes },
+      create,
+    );
+    reporter.say(describeAmount({ extents, volumeBytes, description: job.source ?? '' }));
+    const fit = toBeMade ? 'to be made' : 'fit to be written';
+    reporter.say(`  target: ${targetPath} of ${sizeBytes} bytes, ${fit}`);
+    sayNothingChanged(job);
+  } finally {
+    await host.close();
   }
 }
 
@@ -47,7 +93,7 @@ export async function pullHere(
 }
 
 /** What the command line says of writing to a target of this machine. */
-export function applyHere({ options, reporter }: Job, targetPath: string) {
+export function applyHere({ options, reporter, run }: Job, targetPath: string) {
   return {
     targetPath,
     snapbackPath: options.snapback,
@@ -55,6 +101,7 @@ export function applyHere({ options, reporter }: Job, targetPath: string) {
     transactional: options.transactional,
     stateDirectory: options.stateDir,
     force: options.force,
+    watcher: run.watcher,
     onNote: reporter.note,
     onWarning: reporter.warn,
   };

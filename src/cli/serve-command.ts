@@ -14,6 +14,7 @@ export interface ServeOptions {
 
 export function serveCommand(): Command {
   return new Command('serve')
+    .summary('receive, or send on request, for a forced command in authorized_keys')
     .description(
       'Receive, or send on request, for a forced command in authorized_keys: these targets and sources, and no others.',
     )

@@ -5,6 +5,7 @@ import {
   type ExitCode,
   LvmsyncError,
   loadEngine,
+  type RunWatcher,
   refuseSender,
   standardOutput,
   streamSource,
@@ -67,7 +68,8 @@ export async function runServe(job: Job<ServeOptions>): Promise<ExitCode> {
       parseServeRequest(command, servePolicy(options)),
     );
     reporter = createReporter(request);
-    await serve(request, options, reporter);
+    job.run.name('-', request.targetPath);
+    await serve(request, options, reporter, job.run.watcher);
     return EXIT.success;
   } catch (error) {
     reporter.failure(error);
@@ -111,6 +113,7 @@ async function serve(
   request: ServeRequest,
   { engine: choice, snapbackDir }: Job<ServeOptions>['options'],
   reporter: Reporter,
+  watcher: RunWatcher,
 ): Promise<void> {
   const { targetPath, snapbackName, timeout = DEFAULT_TIMEOUT_SECONDS, force } = request;
   const { engine } = loadEngine(choice, engineLimits(request));
@@ -132,6 +135,7 @@ async function serve(
       snapbackName !== undefined && { snapbackPath: join(snapbackDir, snapbackName) }),
     snapbackFormat: request.snapbackFormat,
     transactional: request.transactional,
+    watcher,
     hold: request.hold,
     replica: replicaRun(request),
   });

@@ -52,6 +52,12 @@ export function remoteSource(
       'what comes from another host comes over one channel: leave them out',
     );
   }
+  if (options.bwlimit !== undefined) {
+    throw usageError(
+      '--bwlimit limits what this machine sends, and the source is on another host',
+      'leave it out, or run lvmsync there',
+    );
+  }
   return { place, targetPath };
 }
 

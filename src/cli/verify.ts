@@ -45,6 +45,7 @@ async function verifyFromHere(
   const { options, reporter } = job;
   const place = parseDestination(target);
   const startedAt = performance.now();
+  job.run.watcher.phase('scan');
   const { source: whole, live, mountPoint } = await openNamedSource(name, engine);
   let listed: ChangeSource | undefined;
   try {
@@ -65,11 +66,12 @@ async function verifyFromHere(
         openVerifier: connection.openVerifier,
         sample: options.sample,
         live,
-        repair: options.repair,
-        onDifferences: printRanges,
+        repair: options.repair && !options.dryRun,
+        onDifferences: (differing) => printRanges(job, differing),
       });
       await recheck(job, listed);
-      sayVerified(job, { ...source, live }, report, performance.now() - startedAt);
+      const milliseconds = performance.now() - startedAt;
+      sayVerified(job, { ...source, live }, report, milliseconds);
       return report;
     } finally {
       await connection.close();
@@ -81,7 +83,7 @@ async function verifyFromHere(
 }
 
 async function openListed(
-  { options, reporter, signal }: Job<VerifyOwnOptions>,
+  { options, reporter, run, signal }: Job<VerifyOwnOptions>,
   whole: ChangeSource,
   engine: Engine,
 ): Promise<ChangeSource | undefined> {
@@ -92,6 +94,7 @@ async function openListed(
     stateDirectory: options.stateDir,
     signal,
     onWarning: reporter.warn,
+    watcher: run.watcher,
   });
   if (listed.volumeBytes === whole.volumeBytes) return listed;
   await listed.close();
@@ -132,8 +135,8 @@ async function verifyFromThere(
       version: packageVersion(),
       apply: applyHere(job, targetPath),
       sample,
-      repair,
-      onDifferences: printRanges,
+      repair: repair && !options.dryRun,
+      onDifferences: (differing) => printRanges(job, differing),
     });
     if (changed !== undefined) {
       const { listDigest } = await listOffered(host.ask(changed, 'changes', engine));

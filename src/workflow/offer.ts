@@ -114,7 +114,8 @@ async function serve(
   }
   if (offered === 'answers') {
     await writer.write(encodeMessage(RECORD.hello, receiverHello(version, source.data)));
-    return answerChecks({ source: input, answers: writer, target: source.data, engine });
+    const resume = () => ({});
+    return answerChecks({ source: input, answers: writer, target: source.data, engine, resume });
   }
   const asked = offered === 'all' ? source : await partAskedFor(source, options);
   await sendOnRequest({ ...options, source: asked, writer });

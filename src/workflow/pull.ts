@@ -45,6 +45,7 @@ export interface PullReport {
   /** Of the source. */
   volumeBytes: number;
   dataBytes: number;
+  recordCount: number;
   streamBytes: number;
 }
 
@@ -61,7 +62,7 @@ export async function pull(options: PullOptions): Promise<PullReport> {
     if (extents !== undefined) await name(extents, channel);
     const { replay, record } = recorded(received);
     const { source } = await readOpening(withTimeout(record, timeoutMs), engine);
-    const { writtenBytes } = await applyStream({
+    const { writtenBytes, recordCount } = await applyStream({
       ...options.apply,
       input: replay,
       answers: channel.input,
@@ -74,7 +75,7 @@ export async function pull(options: PullOptions): Promise<PullReport> {
     });
     await expectConfirmation(withTimeout(received, timeoutMs), engine);
     const streamBytes = received.bytes();
-    return { volumeBytes: source.sizeBytes, dataBytes: writtenBytes, streamBytes };
+    return { volumeBytes: source.sizeBytes, dataBytes: writtenBytes, recordCount, streamBytes };
   });
 }
 
