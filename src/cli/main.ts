@@ -1,8 +1,8 @@
 import { CommanderError } from 'commander';
-import { EXIT, LvmsyncError } from '../index.js';
+import { EXIT, LvmsyncError, reasonOf } from '../index.js';
 import { runApply } from './apply.js';
 import { collectInOneGo } from './heap.js';
-import { type Chosen, parseCommandLine } from './program.js';
+import { type Chosen, helpOf, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { runSync } from './sync.js';
 
@@ -21,7 +21,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
     throw error;
   }
-  const { words, options } = chosen;
+  const { command, words, options } = chosen;
   const reporter = createReporter(options);
   const interruption = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -34,7 +34,30 @@ export async function main(argv: readonly string[]): Promise<number> {
     const job = { words, source, destination, options, reporter, signal: interruption.signal };
     return (await run(job)) ?? EXIT.success;
   } catch (error) {
-    reporter.failure(error);
-    return error instanceof LvmsyncError ? error.exitCode : EXIT.internal;
+    const failure = withHelp(explained(error), command);
+    reporter.failure(failure);
+    return failure instanceof LvmsyncError ? failure.exitCode : EXIT.internal;
   }
+}
+
+/** A command line that is wrong is told with where the right one is described. */
+function withHelp(error: unknown, command: string | undefined): unknown {
+  if (!(error instanceof LvmsyncError) || error.code !== 'USAGE') return error;
+  if (error.hint?.includes('--help')) return error;
+  const help = `see ${helpOf(command)}`;
+  const hint = error.hint === undefined ? help : `${error.hint}; ${help}`;
+  return new LvmsyncError('USAGE', error.message, { hint, cause: error.cause });
+}
+
+/** What the system refused where nobody expected it, in words. */
+function explained(error: unknown): unknown {
+  if (error instanceof LvmsyncError || !(error instanceof Error)) return error;
+  if (!('syscall' in error) || !('code' in error)) return error;
+  const path = 'path' in error ? String(error.path) : undefined;
+  const what = path === undefined ? `${error.syscall} failed` : `cannot ${error.syscall} ${path}`;
+  return new LvmsyncError('OPEN_FAILED', `${what}: ${reasonOf(error).words}`, {
+    ...(path !== undefined && { path }),
+    hint: 'see to what is said, and run the same command again; --debug says more',
+    cause: error,
+  });
 }

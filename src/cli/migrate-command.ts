@@ -7,6 +7,7 @@ import {
   compress,
   dataChannel,
   debug,
+  dryRun,
   engine,
   force,
   noSkipUnchanged,
@@ -32,7 +33,6 @@ const DEFAULT_SNAPSHOT_PERCENT = 20;
 /** What only `lvmsync migrate` is told. */
 export interface MigrateOwnOptions {
   abort?: true;
-  dryRun?: true;
   snapshotSize: SnapshotSize;
   /** Percent. */
   extendAt: number;
@@ -48,12 +48,13 @@ export interface MigrateOwnOptions {
 /** `lvmsync migrate`, as commander reads it. */
 export function migrateCommand(): Command {
   return new Command('migrate')
+    .summary('a volume in use to another place, in one go')
     .description(
       'Bring a whole volume to another place while it is in use, and stop its users for the last changes only. Run the same command again after whatever stopped it.',
     )
     .argument('<origin>', 'the logical volume')
     .argument('[target]', 'where it goes: [[user@]host:]device')
-    .addOption(new Option('--dry-run', 'check both sides, say what would be done, change nothing'))
+    .addOption(dryRun())
     .addOption(
       new Option('--abort', 'give it up: remove the snapshots that it has made').conflicts(
         'dryRun',

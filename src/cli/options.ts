@@ -52,4 +52,6 @@ export interface CliOptions {
   /** Of a transactional receiver: apply when the sender says so. */
   hold?: true;
   force?: true;
+  /** Change nothing; say what would be done. */
+  dryRun?: true;
 }

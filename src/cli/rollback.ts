@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { listStates, rollback, rollbackTo } from '../index.js';
+import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { RollbackCommandOptions } from './rollback-command.js';
@@ -16,7 +17,6 @@ export async function runRollback(job: RollbackJob): Promise<undefined> {
   if (words.length !== wanted) {
     throw usageError(
       wanted === 1 ? 'one target is needed, and no snapback' : 'a snapback and a target are needed',
-      'see lvmsync rollback --help',
     );
   }
   const [first = '', second = ''] = words;
@@ -42,6 +42,11 @@ async function rollBackTo(job: RollbackJob, targetPath: string, time: string): P
     onState: (reached, bytes) =>
       reporter.note(`${targetPath} holds the state of ${reached} (${bytes} bytes)`),
   });
+  if (job.options.dryRun) {
+    reporter.say(`Would take ${targetPath} back to the state of ${holds}`);
+    sayNothingChanged(job);
+    return;
+  }
   reporter.say(
     `Restored ${restoredBytes} bytes: ${targetPath} holds the state of ${holds}; flushed`,
   );
@@ -69,6 +74,13 @@ async function rollBackFrom(
       : ended
         ? 'the whole snapback'
         : 'the snapback of an interrupted run';
+  if (job.options.dryRun) {
+    reporter.say(
+      `Would restore ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}`,
+    );
+    sayNothingChanged(job);
+    return;
+  }
   reporter.say(
     `Restored ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}; flushed`,
   );
@@ -79,6 +91,7 @@ function commonOptions(job: RollbackJob) {
   return {
     engine: openEngine(job),
     force: options.force,
+    dryRun: options.dryRun,
     stateDirectory: options.stateDir,
     version: packageVersion(),
     signal,

@@ -9,6 +9,7 @@ export interface StatusOwnOptions {
 
 export function statusCommand(): Command {
   return new Command('status')
+    .summary('what lvmsync has on this machine, and left behind')
     .description(
       'Say what lvmsync has on this machine: its snapshots, migrations, and what interrupted runs have left. Changes nothing.',
     )

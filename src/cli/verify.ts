@@ -13,6 +13,7 @@ import {
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import { printText } from './print.js';
@@ -44,7 +45,7 @@ export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
         openVerifier: connection.openVerifier,
         sample: options.sample,
         live,
-        repair: options.repair,
+        repair: options.repair && !options.dryRun,
         onDifferences: printRanges,
       });
       await recheck(job, listed);
@@ -110,12 +111,13 @@ function printRanges(differing: ExtentSource): void {
 }
 
 function say(
-  { options, reporter }: Job,
+  job: Job,
   { description, volumeBytes }: ChangeSource,
   report: VerifyReport,
   milliseconds: number,
   live: boolean,
 ): void {
+  const { options, reporter } = job;
   const { comparedBytes, targetBytes, differing, settledBytes, repairedBytes, remaining } = report;
   if (targetBytes > volumeBytes) {
     reporter.say(
@@ -135,7 +137,10 @@ function say(
     return;
   }
   reporter.say(`${compared}: ${amount(differing)} differ`);
-  if (!options.repair) {
+  if (options.repair && options.dryRun) {
+    reporter.say(`Would send ${amount(differing)}`);
+    sayNothingChanged(job);
+  } else if (!options.repair) {
     if (live) reporter.say(`${description} can be written to: what was, during the run, differs`);
   } else if (remaining.totalBytes === 0) {
     reporter.say(`Repaired: ${repairedBytes} bytes were sent, flushed, and compared again`);

@@ -13,6 +13,7 @@ import { checkReplicaRun, type ReplicaRun } from './history-plan.js';
 import { endingHistory, openHistoryRun } from './history-run.js';
 import type { LinkPolicy } from './links.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { type OpenToVerifyOptions, openTargetToVerify } from './open-to-verify.js';
 import { applySpool } from './pending-spool.js';
 import { noProgressFile, type ProgressFile, progressFile } from './progress.js';
 import { readHandshake } from './read-handshake.js';
@@ -153,9 +154,33 @@ async function openOwnSnapback(
 }
 
 /** Reads the whole stream as if it were applied. */
-async function check(target: BlockFile, source: ByteSource, engine: Engine): Promise<void> {
+async function check(
+  target: BlockFile,
+  source: ByteSource,
+  engine: Engine,
+): Promise<ReceiveReport> {
   const { protocol } = await readHandshake(source);
-  await (protocol === 3 ? receive : receiveTransfer)({ source, target, engine });
+  if (protocol === 3) return receive({ source, target, engine });
+  const { records, dataBytes } = await receiveTransfer({ source, target, engine });
+  return { recordCount: records, writtenBytes: dataBytes };
+}
+
+/**
+ * Checks a stream and the target that it is for, and writes nothing.
+ *
+ * @throws LvmsyncError as `applyStream`
+ */
+export async function checkStream(
+  options: Omit<OpenToVerifyOptions, 'forRepair'> & Pick<ApplyOptions, 'input'>,
+): Promise<ReceiveReport> {
+  const { input, engine, targetPath } = options;
+  const target = await openTargetToVerify({ ...options, forRepair: true });
+  try {
+    await assertWholeLog(input.path, engine, targetPath);
+    return await check(nullTarget(target), input, engine);
+  } finally {
+    await target.close();
+  }
 }
 
 /** Whichever protocol the stream's label names. */

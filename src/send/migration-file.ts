@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeDurably, writeDurably } from '../block/durable-file.js';
+import { reasonOf } from '../block/errno.js';
 import { assertPrivate, makeStateDirectory, stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
 import {
@@ -43,11 +44,10 @@ export function migrationFile(asked: string | undefined, lvUuid: string): Migrat
   };
 }
 
-function unusable(path: string, done: string, cause: NodeJS.ErrnoException): LvmsyncError {
-  const { code = cause.message } = cause;
+function unusable(path: string, done: string, cause: unknown): LvmsyncError {
   return new LvmsyncError(
     'STATE_UNUSABLE',
-    `the state of the migration cannot be ${done}: ${path}: ${code}`,
+    `the state of the migration cannot be ${done}: ${path}: ${reasonOf(cause).words}`,
     { path, hint: 'make room or name another directory with --state-dir', cause },
   );
 }

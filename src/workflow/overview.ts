@@ -1,5 +1,5 @@
 /** What lvmsync has on this machine: its snapshots, its migrations, and what interrupted runs left. */
-import { readdir } from 'node:fs/promises';
+import { directoryNames } from '../block/directory-names.js';
 import { isLocked } from '../block/lock.js';
 import { stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
@@ -44,7 +44,7 @@ export interface MigrationOverview {
 
 /**
  * @param asked see `stateDirectoryPath`
- * @throws LvmsyncError OPEN_FAILED when others can write to the state directory
+ * @throws LvmsyncError OPEN_FAILED when others can write to the state directory; READ_FAILED
  */
 export async function takeOverview(asked: string | undefined): Promise<Overview> {
   const stateDirectory = stateDirectoryPath(asked);
@@ -65,7 +65,7 @@ const MIGRATION_FILE = /^([0-9A-Za-z-]{38})\.migration$/;
 /** Those that cannot be read are put to what is unreadable. */
 async function readMigrations(directory: string, kept: KeptState): Promise<MigrationOverview[]> {
   const migrations: MigrationOverview[] = [];
-  for (const name of (await readdir(directory).catch(() => [])).sort()) {
+  for (const name of await directoryNames(directory)) {
     const lvUuid = MIGRATION_FILE.exec(name)?.[1];
     if (lvUuid === undefined) continue;
     const file = migrationFile(directory, lvUuid);
