@@ -179,6 +179,32 @@ test('when a run writes nothing, then its state is one of the history all the sa
   assert.deepEqual(await listed(), [times[0], times[1], `${times[3]} held`]);
 });
 
+test('when a run ended but for saying so in the manifest, then it counts, and what no manifest names is removed', async () => {
+  await replicate(2, 3);
+  const manifest = historyFiles().find((path) => path.endsWith('.json')) ?? '';
+  const { version, snapbacks } = JSON.parse(readFileSync(manifest, 'utf8'));
+  const [first, { file }] = snapbacks;
+  // Between the last write to its snapback and the next one to the manifest.
+  const run = { from: times[1], to: times[2], file };
+  const before = JSON.stringify({ version, snapbacks: [first], run });
+  writeFileSync(manifest, before);
+  const { stdout, stderr } = await lvmsyncOk(['rollback', '--list', target]);
+  assert.equal(stdout.toString(), `${times[0]}\n${times[1]}\n`);
+  assert.match(
+    stderr,
+    /an interrupted run between the state of 2026-01-02T.* and that of 2026-01-03T/,
+  );
+  // Between the first write to a snapback and the one to the manifest.
+  writeFileSync(join(manifest, '..', '7.undo'), 'lvmsync');
+  await receive(states.delta(3), ...words(3, 3));
+  assert.deepEqual(await listed(), [...times.slice(0, 3), `${times[3]} held`]);
+  assert.equal(historyFiles().filter(isSnapback).length, 3);
+  for (const chosen of [2, 1, 0]) {
+    await lvmsyncOk(['rollback', '--to', times[chosen]!, target]);
+    assert.ok(holds(images[chosen]));
+  }
+});
+
 test('when a run without a snapback was cut, then only the same or a compared one goes on, and nothing leads back', async () => {
   for (const before of [times[2]!, 'any']) {
     await replicate(2, 3);
