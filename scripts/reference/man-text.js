@@ -26,6 +26,10 @@ export const FILES = [
     'How hosts are reached, as for ssh(1); --ssh-config names another.',
   ],
   ['~/.ssh/known_hosts', 'The host keys that are accepted.'],
+  [
+    '/run/lvmsync',
+    'Where lvmsync status finds the runs in flight; $XDG_RUNTIME_DIR/lvmsync for others than root. The environment variable LVMSYNC_RUN_DIR names another.',
+  ],
 ];
 
 /** Paragraphs by command. */

@@ -11,13 +11,15 @@ import {
   type Overview,
   type OwnSnapshot,
   printable,
+  type ReplicaOverview,
 } from '../index.js';
 
 /** @param now seconds since 1970. @returns the text; empty when there is nothing at all */
 export function overviewText(overview: Overview, now: number): string {
-  const { snapshots, snapshotsUnknown, migrations, kept } = overview;
+  const { snapshots, snapshotsUnknown, migrations, replicas, kept } = overview;
   const sections = [
     section('Migrations', migrations.map(migrationLine(now))),
+    section('Replicas', replicas.flatMap(replicaLines(now))),
     section('Snapshots that lvmsync has made', snapshots.map(snapshotLine(now))),
     section('Transfers to this machine that have not ended', kept.transfers.map(transferLine(now))),
     section('Deltas of transactional runs', kept.spools.map(spoolLine(now))),
@@ -54,6 +56,21 @@ const migrationLine =
     const next = running ? 'running' : 'NOT RUNNING: run the same command again, or --abort';
     return `${origin.name} to ${printable(destination)}: begun ${ago(begunAt, now)}; ${stage}; ${next}`;
   };
+
+const replicaLines =
+  (now: number) =>
+  ({ state: { members, next }, running }: ReplicaOverview): string[] =>
+    members.map(({ origin, destination, held }) => {
+      const age =
+        held === undefined
+          ? 'what it holds is not known'
+          : `holds the state of ${held.at}, ${ago(Date.parse(held.at) / 1000, now)}`;
+      const parts = [age];
+      if (members.length > 1) parts.push(`one of ${members.length} that switch together`);
+      if (running) parts.push('running');
+      else if (next !== undefined) parts.push('NOT COMPLETE: run the same command again');
+      return `${origin.name} to ${printable(destination)}: ${parts.join('; ')}`;
+    });
 
 const snapshotLine =
   (now: number) =>
@@ -104,6 +121,7 @@ export function overviewJson({
   snapshots,
   snapshotsUnknown,
   migrations,
+  replicas,
   kept,
 }: Overview): object {
   return {
@@ -118,6 +136,16 @@ export function overviewJson({
       copied: state.copied,
       rounds: state.rounds,
       delivered: state.delivered !== undefined,
+      running,
+    })),
+    replicas: replicas.map(({ state, running }) => ({
+      id: state.id,
+      members: state.members.map(({ origin, destination, held }) => ({
+        origin: origin.name,
+        destination,
+        heldAt: held?.at,
+      })),
+      complete: state.next === undefined,
       running,
     })),
     ...kept,
