@@ -36,7 +36,7 @@ async function record() {
   return lines;
 }
 
-const escape = (text) =>
+const escaped = (text) =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 function draw(lines) {
@@ -53,7 +53,7 @@ function draw(lines) {
   const texts = lines.map(({ text }, index) => {
     const y = MARGIN + LINE_HEIGHT * (index + 0.75);
     const kind = /^\s*\$ /.test(text) ? ' class="typed"' : '';
-    return `<text x="${MARGIN}" y="${y}"${kind} style="animation-name:l${index}" xml:space="preserve">${escape(text)}</text>`;
+    return `<text x="${MARGIN}" y="${y}"${kind} style="animation-name:l${index}" xml:space="preserve">${escaped(text)}</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="npm run demo">
 <style>

@@ -12,21 +12,27 @@ export {
   type LoadedEngine,
   loadEngine,
 } from './block/engines.js';
+export { reasonOf } from './block/errno.js';
 export { BUFFER_MEMORY, type IoLimits, type LimitRange, QUEUE_DEPTH } from './block/io-limits.js';
 export type { Lock } from './block/lock.js';
+export { answerDoctor } from './doctor/answer.js';
+export { type DoctorOptions, type DoctorReport, doctor } from './doctor/doctor.js';
+export { type ExamineOptions, examineHost } from './doctor/examine-host.js';
+export type { Finding } from './doctor/finding.js';
+export type { HostReport } from './doctor/host-report.js';
 export { type ErrorCode, EXIT, type ExitCode, LvmsyncError } from './errors.js';
 export type { Coverage } from './extents/coverage.js';
 export type { ExtentSource, Extents } from './extents/extents.js';
 export type { SampleSize } from './extents/sample.js';
 export type { NewVolume } from './lvm/create-volume.js';
 export { type Exceptions, readExceptions } from './lvm/exception-store.js';
-export { type ApplyOptions, applyStream } from './receive/apply.js';
+export { type ApplyOptions, applyStream, checkStream } from './receive/apply.js';
 export { type NamedInspection, type OrderGroup, orderOf } from './receive/apply-order.js';
 export { MAX_KEPT, stateTime } from './receive/history-manifest.js';
 export type { ReplicaRun } from './receive/history-plan.js';
 export { type InspectOptions, inspectFile, inspectSource } from './receive/inspect.js';
 export type { InspectedHeader, Inspection } from './receive/inspect-findings.js';
-export type { KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
+export type { KeptHistory, KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
 export type { LinkPolicy } from './receive/links.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
@@ -79,6 +85,7 @@ export { openFileSource, streamSource } from './transport/byte-source.js';
 export type { Channel, ChannelEnd, Transport } from './transport/channel.js';
 export { type Destination, parseDestination, sshHostArgument } from './transport/destination.js';
 export { localChannel } from './transport/local.js';
+export { remoteCommandLine } from './transport/remote-command.js';
 export { type RshOptions, rshTransport } from './transport/rsh.js';
 export { runHere, runThere } from './transport/shell-command.js';
 export { onQuestions, openTerminal, type Terminal } from './transport/ssh2/terminal.js';
@@ -98,8 +105,17 @@ export {
   type MigrationOverview,
   type Overview,
   type OwnSnapshot,
+  type ReplicaOverview,
   takeOverview,
 } from './workflow/overview.js';
+export { type Rehearsal, type RehearseOptions, rehearse } from './workflow/rehearse.js';
+export type { Receiving, ReplicaPair, ReplicateOptions } from './workflow/replica.js';
+export {
+  type RemoveReplicaOptions,
+  type ReplicateReport,
+  removeReplica,
+  replicate,
+} from './workflow/replicate.js';
 export type { SnapshotSize } from './workflow/store-size.js';
 export {
   type ChangeSurvey,

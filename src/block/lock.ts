@@ -9,12 +9,13 @@
 import { createHash } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { LvmsyncError } from '../errors.js';
+import { reasonOf } from './errno.js';
 
 /** `sun_path` of a unix socket address: filled whole, since Node versions pad it differently. */
 const NAME_BYTES = 108;
 
 /** What one process has for itself; `pool` stands for the metadata snapshot of a thin pool. */
-export type LockKind = 'target' | 'snapshot' | 'pool' | 'migration';
+export type LockKind = 'target' | 'snapshot' | 'pool' | 'migration' | 'replica';
 
 export interface Lock {
   release(): Promise<void>;
@@ -63,6 +64,7 @@ const DOING = {
   snapshot: 'sending',
   pool: 'reading the metadata of',
   migration: 'migrating',
+  replica: 'replicating',
 };
 
 function heldError(kind: LockKind, path: string): LvmsyncError {
@@ -80,7 +82,7 @@ function heldError(kind: LockKind, path: string): LvmsyncError {
 }
 
 function unavailable(path: string, cause: NodeJS.ErrnoException): LvmsyncError {
-  return new LvmsyncError('INTERNAL', `cannot lock ${path}: ${cause.code ?? cause.message}`, {
+  return new LvmsyncError('INTERNAL', `cannot lock ${path}: ${reasonOf(cause).words}`, {
     path,
     hint: 'abstract unix sockets do not work here; please report it',
     cause,

@@ -2,6 +2,7 @@ import { isatty } from 'node:tty';
 import {
   applyStream,
   type ByteSource,
+  checkStream,
   type Engine,
   type LinkPolicy,
   LvmsyncError,
@@ -11,6 +12,7 @@ import {
   streamSource,
   verifyTarget,
 } from '../index.js';
+import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { CliOptions } from './options.js';
@@ -39,6 +41,7 @@ export async function runApply(job: Job): Promise<undefined> {
   const input = await openInput(file, engine, job.signal);
   if (options.answerChecks) return answerChecks(job, targetPath, engine, input);
   try {
+    if (options.dryRun) return await checkOnly(job, targetPath, engine, input);
     const report = await applyStream({
       input,
       targetPath,
@@ -73,6 +76,27 @@ export async function runApply(job: Job): Promise<undefined> {
   }
 }
 
+async function checkOnly(
+  job: Job,
+  targetPath: string,
+  engine: Engine,
+  input: ByteSource,
+): Promise<undefined> {
+  const { options, reporter } = job;
+  const { recordCount, writtenBytes } = await checkStream({
+    input,
+    targetPath,
+    engine,
+    force: options.force,
+    stateDirectory: options.stateDir,
+    onWarning: reporter.warn,
+  });
+  reporter.say(
+    `Would write ${writtenBytes} bytes (${recordCount} records) to ${targetPath}; the stream is whole`,
+  );
+  sayNothingChanged(job);
+}
+
 /** `--create-bytes`: started by `lvmsync copy --create` at the other end. */
 function newVolume({ createBytes, createThinpool }: CliOptions): NewVolume | undefined {
   if (createBytes === undefined) return undefined;
@@ -94,6 +118,7 @@ async function answerChecks(
     targetPath,
     engine,
     forRepair: options.repair,
+    create: newVolume(options),
     force: options.force,
     stateDirectory: options.stateDir,
     version: packageVersion(),

@@ -4,11 +4,15 @@ import { runCopy } from './copy.js';
 import { copyCommand } from './copy-command.js';
 import { runDiff } from './diff.js';
 import { diffCommand } from './diff-command.js';
+import { runDoctor } from './doctor.js';
+import { doctorCommand } from './doctor-command.js';
 import { runInspect } from './inspect.js';
 import { inspectCommand } from './inspect-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
+import { runReplicate } from './replicate.js';
+import { replicateCommand } from './replicate-command.js';
 import { runRollback } from './rollback.js';
 import { rollbackCommand } from './rollback-command.js';
 import { runServe } from './serve.js';
@@ -28,10 +32,12 @@ export interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   { define: copyCommand, run: runCopy },
   { define: migrateCommand, run: runMigrate },
+  { define: replicateCommand, run: runReplicate },
   { define: verifyCommand, run: runVerify },
   { define: diffCommand, run: runDiff },
   { define: inspectCommand, run: runInspect },
   { define: statusCommand, run: runStatus },
   { define: rollbackCommand, run: runRollback },
+  { define: doctorCommand, run: runDoctor },
   { define: serveCommand, run: runServe },
 ];

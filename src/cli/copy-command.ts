@@ -7,6 +7,7 @@ import {
   compress,
   dataChannel,
   debug,
+  dryRun,
   engine,
   force,
   json,
@@ -26,6 +27,7 @@ import {
 
 export function copyCommand(): Command {
   return new Command('copy')
+    .summary('all of a snapshot, volume, device or file')
     .description(
       'Copy a whole snapshot, volume, block device or file. Zeroes are not sent. May be interrupted and run again: it goes on where it was.',
     )
@@ -38,6 +40,7 @@ export function copyCommand(): Command {
       ),
     )
     .addOption(new Option('--thinpool <pool>', 'make a thin volume, in this pool of the group'))
+    .addOption(dryRun())
     .addOption(rsh())
     .addOption(remoteCommand())
     .addOption(bootstrap())

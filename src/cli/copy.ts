@@ -9,6 +9,7 @@ import {
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { planDelivery } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 
@@ -28,6 +29,10 @@ export async function runCopy(job: Job): Promise<undefined> {
       reporter.warn(
         `${name} is mounted on ${mountPoint}: what is written during the copy makes it a mixture of old and new; copy a snapshot of it`,
       );
+    }
+    if (options.dryRun) {
+      await planDelivery(job, { source, engine, base: 'none', destination: target, place });
+      return;
     }
     const connection = connectTo(job, place, { engine, source });
     try {

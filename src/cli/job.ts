@@ -24,6 +24,7 @@ export interface Job<Own extends object = object> {
 /** Runs a job. @returns the exit code, where it is not 0 */
 export type Run<Own extends object = object> = (job: Job<Own>) => Promise<ExitCode | undefined>;
 
-export function usageError(message: string, hint = 'see lvmsync --help'): LvmsyncError {
-  return new LvmsyncError('USAGE', message, { hint });
+/** Where there is no hint, `main` names the command's own `--help`. */
+export function usageError(message: string, hint?: string): LvmsyncError {
+  return new LvmsyncError('USAGE', message, hint === undefined ? {} : { hint });
 }

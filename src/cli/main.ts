@@ -1,9 +1,9 @@
 import { CommanderError } from 'commander';
-import { EXIT, LvmsyncError } from '../index.js';
+import { EXIT, LvmsyncError, reasonOf } from '../index.js';
 import { runApply } from './apply.js';
 import { collectInOneGo } from './heap.js';
 import { createLiveRun, type LiveRun } from './live-run.js';
-import { type Chosen, parseCommandLine } from './program.js';
+import { type Chosen, helpOf, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { createScreen } from './screen.js';
 import { runSync } from './sync.js';
@@ -48,11 +48,34 @@ export async function main(argv: readonly string[]): Promise<number> {
     return exit;
   } catch (error) {
     await live?.end();
-    reporter.failure(error);
-    const exit = error instanceof LvmsyncError ? error.exitCode : EXIT.internal;
-    reporter.ended({ command, exit, seconds: seconds(), error });
+    const failure = withHelp(explained(error), command);
+    reporter.failure(failure);
+    const exit = failure instanceof LvmsyncError ? failure.exitCode : EXIT.internal;
+    reporter.ended({ command, exit, seconds: seconds(), error: failure });
     return exit;
   }
+}
+
+/** A command line that is wrong is told with where the right one is described. */
+function withHelp(error: unknown, command: string | undefined): unknown {
+  if (!(error instanceof LvmsyncError) || error.code !== 'USAGE') return error;
+  if (error.hint?.includes('--help')) return error;
+  const help = `see ${helpOf(command)}`;
+  const hint = error.hint === undefined ? help : `${error.hint}; ${help}`;
+  return new LvmsyncError('USAGE', error.message, { hint, cause: error.cause });
+}
+
+/** What the system refused where nobody expected it, in words. */
+function explained(error: unknown): unknown {
+  if (error instanceof LvmsyncError || !(error instanceof Error)) return error;
+  if (!('syscall' in error) || !('code' in error)) return error;
+  const path = 'path' in error ? String(error.path) : undefined;
+  const what = path === undefined ? `${error.syscall} failed` : `cannot ${error.syscall} ${path}`;
+  return new LvmsyncError('OPEN_FAILED', `${what}: ${reasonOf(error).words}`, {
+    ...(path !== undefined && { path }),
+    hint: 'see to what is said, and run the same command again; --debug says more',
+    cause: error,
+  });
 }
 
 /** A script that asked for JSON gets it also when the rest could not be understood. */

@@ -10,6 +10,7 @@ import {
 } from '../index.js';
 import { connectTo, runOnTarget } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { NOTHING_CHANGED } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { MigrateOwnOptions } from './migrate-command.js';
@@ -34,7 +35,7 @@ export async function runMigrate(job: Job<MigrateOwnOptions>): Promise<undefined
     },
   };
   if (options.dryRun) {
-    reporter.summary(['Nothing was changed (--dry-run)'], result);
+    reporter.summary([NOTHING_CHANGED], result);
     return;
   }
   const lines = [

@@ -1,4 +1,5 @@
 import { listStates, rollback, rollbackTo } from '../index.js';
+import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { RollbackCommandOptions } from './rollback-command.js';
@@ -13,7 +14,6 @@ export async function runRollback(job: RollbackJob): Promise<undefined> {
   if (words.length !== wanted) {
     throw usageError(
       wanted === 1 ? 'one target is needed, and no snapback' : 'a snapback and a target are needed',
-      'see lvmsync rollback --help',
     );
   }
   const [first = '', second = ''] = words;
@@ -40,6 +40,11 @@ async function rollBackTo(job: RollbackJob, targetPath: string, time: string): P
     onState: (reached, bytes) =>
       reporter.note(`${targetPath} holds the state of ${reached} (${bytes} bytes)`),
   });
+  if (job.options.dryRun) {
+    reporter.say(`Would take ${targetPath} back to the state of ${holds}`);
+    sayNothingChanged(job);
+    return;
+  }
   reporter.summary(
     [`Restored ${restoredBytes} bytes: ${targetPath} holds the state of ${holds}; flushed`],
     { fields: { destination: targetPath, restoredBytes, holds, flushed: true } },
@@ -69,6 +74,13 @@ async function rollBackFrom(
       : ended
         ? 'the whole snapback'
         : 'the snapback of an interrupted run';
+  if (job.options.dryRun) {
+    reporter.say(
+      `Would restore ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}`,
+    );
+    sayNothingChanged(job);
+    return;
+  }
   lines.push(
     `Restored ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}; flushed`,
   );
@@ -85,6 +97,7 @@ function commonOptions(job: RollbackJob) {
   return {
     engine: openEngine(job),
     force: options.force,
+    dryRun: options.dryRun,
     stateDirectory: options.stateDir,
     version: packageVersion(),
     signal,

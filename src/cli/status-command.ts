@@ -16,6 +16,7 @@ export interface RunSetting {
 
 export function statusCommand(): Command {
   return new Command('status')
+    .summary('what lvmsync has on this machine, and left behind')
     .description(
       'Say what lvmsync has on this machine: its runs in flight, snapshots, migrations, and what interrupted runs have left. Changes nothing but what --set says, of a run in flight.',
     )

@@ -1,5 +1,6 @@
 import { isatty } from 'node:tty';
 import {
+  type BaseCheck,
   type ChangeSource,
   deliver,
   type Engine,
@@ -18,6 +19,7 @@ import {
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { describeAmount, planDelivery, sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import { replicaRun } from './replica-words.js';
@@ -39,6 +41,7 @@ export async function runSync(job: Job): Promise<undefined> {
     reporter.note(
       `${source.description}: ${source.exceptionCount} changed chunks of ${source.chunkBytes} bytes, in ${source.extents.extentCount} extents, ${source.extents.totalBytes} bytes`,
     );
+    if (job.options.dryRun) return await planOnly(job, source, engine, words.destination);
     const report =
       words.destination === undefined
         ? await toStandardOutput(job, source, engine)
@@ -74,8 +77,8 @@ interface Words {
   destination: string | undefined;
 }
 
-function positionals({ source, destination, options }: Job): Words {
-  const words = [source, destination].filter((word) => word !== undefined);
+function positionals({ words: given, options }: Job): Words {
+  const words = [...given];
   const snapshot = options.cowDevice === undefined ? words.shift() : undefined;
   if (options.cowDevice !== undefined && options.dataSource === undefined) {
     throw usageError('--cow-device needs --data-source: the origin to read the data from');
@@ -118,6 +121,26 @@ function openSource(job: Job, name: string | undefined, engine: Engine): Promise
     });
   }
   return openStoreSource({ storePath: cowDevice ?? '', dataPath: dataSource ?? '', engine });
+}
+
+async function planOnly(
+  job: Job,
+  source: ChangeSource,
+  engine: Engine,
+  destination: string | undefined,
+): Promise<undefined> {
+  if (destination === undefined) {
+    job.reporter.say(describeAmount(source));
+    sayNothingChanged(job);
+    return;
+  }
+  const place = parseDestination(destination);
+  const base = baseCheck(job);
+  await planDelivery(job, { source, engine, base, destination, place });
+}
+
+function baseCheck({ options: { verifyBase } }: Job): BaseCheck {
+  return verifyBase === false ? 'none' : verifyBase;
 }
 
 async function toStandardOutput(
@@ -163,7 +186,7 @@ async function toDestination(
       engine,
       open: connection.open,
       protocol: options.protocol,
-      base: options.verifyBase === false ? 'none' : options.verifyBase,
+      base: baseCheck(job),
     });
   } finally {
     await connection.close();

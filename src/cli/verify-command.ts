@@ -5,6 +5,7 @@ import {
   bootstrap,
   bwlimit,
   debug,
+  dryRun,
   engine,
   force,
   json,
@@ -35,6 +36,7 @@ export interface VerifyOwnOptions {
 
 export function verifyCommand(): Command {
   return new Command('verify')
+    .summary('is the target the same? with --repair: make it so')
     .description(
       'Compare a target with a source by hash. Prints the ranges that differ: offset and length in bytes. Exit status 1 if there are any.',
     )
@@ -53,6 +55,7 @@ export function verifyCommand(): Command {
       ),
     )
     .addOption(new Option('--repair', 'send what differs, and compare it again'))
+    .addOption(dryRun())
     .addOption(rsh())
     .addOption(remoteCommand())
     .addOption(bootstrap())

@@ -14,6 +14,7 @@ import {
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { NOTHING_CHANGED } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { VerifyOwnOptions } from './verify-command.js';
@@ -45,7 +46,7 @@ export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
         openVerifier: connection.openVerifier,
         sample: options.sample,
         live,
-        repair: options.repair,
+        repair: options.repair && !options.dryRun,
         onDifferences: (differing) => printRanges(job, differing),
       });
       await recheck(job, listed);
@@ -143,7 +144,9 @@ function summaryLines(
     return lines;
   }
   lines.push(`${compared}: ${amount(differing)} differ`);
-  if (!options.repair) {
+  if (options.repair && options.dryRun) {
+    lines.push(`Would send ${amount(differing)}`, NOTHING_CHANGED);
+  } else if (!options.repair) {
     if (live) lines.push(`${description} can be written to: what was, during the run, differs`);
   } else if (remaining.totalBytes === 0) {
     lines.push(`Repaired: ${repairedBytes} bytes were sent, flushed, and compared again`);

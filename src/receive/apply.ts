@@ -14,6 +14,7 @@ import { checkReplicaRun, type ReplicaRun } from './history-plan.js';
 import { endingHistory, openHistoryRun } from './history-run.js';
 import type { LinkPolicy } from './links.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { type OpenToVerifyOptions, openTargetToVerify } from './open-to-verify.js';
 import { applySpool } from './pending-spool.js';
 import { noProgressFile, type ProgressFile, progressFile } from './progress.js';
 import { readHandshake } from './read-handshake.js';
@@ -158,14 +159,34 @@ async function openOwnSnapback(
 async function check(
   target: BlockFile,
   source: ByteSource,
-  { engine, watcher }: ApplyOptions,
-): Promise<void> {
+  { engine, watcher }: Pick<ApplyOptions, 'engine' | 'watcher'>,
+): Promise<ReceiveReport> {
   const { protocol } = await readHandshake(source);
   const checking = watcher && {
     ...watcher,
     phase: (_: string, totalBytes?: number) => watcher.phase('check', totalBytes),
   };
-  await (protocol === 3 ? receive : receiveTransfer)({ source, target, engine, watcher: checking });
+  if (protocol === 3) return receive({ source, target, engine, watcher: checking });
+  const report = await receiveTransfer({ source, target, engine, watcher: checking });
+  return { recordCount: report.records, writtenBytes: report.dataBytes };
+}
+
+/**
+ * Checks a stream and the target that it is for, and writes nothing.
+ *
+ * @throws LvmsyncError as `applyStream`
+ */
+export async function checkStream(
+  options: Omit<OpenToVerifyOptions, 'forRepair'> & Pick<ApplyOptions, 'input'>,
+): Promise<ReceiveReport> {
+  const { input, engine, targetPath } = options;
+  const target = await openTargetToVerify({ ...options, forRepair: true });
+  try {
+    await assertWholeLog(input.path, engine, targetPath);
+    return await check(nullTarget(target), input, options);
+  } finally {
+    await target.close();
+  }
 }
 
 /** Whichever protocol the stream's label names. */

@@ -18,6 +18,8 @@ export interface RestoreOptions {
   force?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onWarning?: ((line: string) => void) | undefined;
+  /** Only check the log and the target. */
+  dryRun?: boolean | undefined;
   watcher?: RunWatcher | undefined;
   /** Called once the log has been found good. */
   beforeWriting?(): Promise<void>;
@@ -42,6 +44,7 @@ export async function restoreLog(
     });
   }
   assertRightTarget(log, target, options);
+  if (options.dryRun) return log;
   await target.state.forgetProgress();
   await options.beforeWriting?.();
   await applyLog(log, target.file, engine, options);

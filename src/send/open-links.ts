@@ -214,5 +214,7 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
 }
 
 function unavailable({ description }: Channel, reason: string): LvmsyncError {
-  return new LvmsyncError('CONNECT_FAILED', `${description}: ${reason}`);
+  return new LvmsyncError('CONNECT_FAILED', `${description}: ${reason}`, {
+    hint: 'one link does it too: leave --channels, --streams and --data-channel away',
+  });
 }

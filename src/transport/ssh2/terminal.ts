@@ -87,5 +87,7 @@ function redraw(fd: number, question: string, typed: readonly number[]): void {
 }
 
 function interrupted(): LvmsyncError {
-  return new LvmsyncError('INTERRUPTED', 'the question on the terminal was not answered');
+  return new LvmsyncError('INTERRUPTED', 'the question on the terminal was not answered', {
+    hint: 'nothing has been changed: run the same command again',
+  });
 }
