@@ -47,8 +47,8 @@ export async function planDelivery(job: Job, plan: Plan): Promise<void> {
   }
 }
 
-export function sayNothingChanged({ reporter }: Job): void {
-  reporter.say(NOTHING_CHANGED);
+export function sayNothingChanged({ reporter, source, destination }: Job): void {
+  reporter.summary([NOTHING_CHANGED], { fields: { source, destination, dryRun: true } });
 }
 
 /** How much a run reads at the most, and how much a full copy would. */
