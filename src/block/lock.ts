@@ -15,7 +15,7 @@ import { reasonOf } from './errno.js';
 const NAME_BYTES = 108;
 
 /** What one process has for itself; `pool` stands for the metadata snapshot of a thin pool. */
-export type LockKind = 'target' | 'snapshot' | 'pool' | 'migration';
+export type LockKind = 'target' | 'snapshot' | 'pool' | 'migration' | 'replica';
 
 export interface Lock {
   release(): Promise<void>;
@@ -64,6 +64,7 @@ const DOING = {
   snapshot: 'sending',
   pool: 'reading the metadata of',
   migration: 'migrating',
+  replica: 'replicating',
 };
 
 function heldError(kind: LockKind, path: string): LvmsyncError {

@@ -23,13 +23,18 @@ const STDIN_FD = 0;
 
 /** `lvmsync --apply FILE TARGET`: the receiving half. */
 export async function runApply(job: Job): Promise<undefined> {
-  const { source: targetPath, destination, options, reporter } = job;
+  const { source: targetPath, destination, options, reporter, run } = job;
   if (targetPath === undefined) throw usageError('--apply needs a target to apply the stream to');
   if (destination !== undefined) {
     throw usageError(`--apply takes one target, but "${destination}" follows "${targetPath}"`);
   }
   const engine = openEngine(job);
   const file = options.server ? '-' : (options.apply ?? '-');
+  const answers = options.protocol === 4 && file === '-';
+  if (answers && options.json) {
+    throw usageError('--json needs standard output, where the answers to the sender go');
+  }
+  run.name(file, targetPath);
   const input = await openInput(file, engine, job.signal);
   if (options.answerChecks) return answerChecks(job, targetPath, engine, input);
   try {
@@ -50,7 +55,8 @@ export async function runApply(job: Job): Promise<undefined> {
       onWarning: reporter.warn,
       onRefusalSent: reporter.hushFailure,
       // Only a sender that asked for PROTO[4] listens.
-      ...(options.protocol === 4 && file === '-' && { answers: standardOutput() }),
+      ...(answers && { answers: standardOutput() }),
+      watcher: run.watcher,
       version: packageVersion(),
       timeoutMs: options.timeout * 1000,
       links: linkPolicy(process.env),
@@ -58,6 +64,10 @@ export async function runApply(job: Job): Promise<undefined> {
     reporter.note(
       `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,
     );
+    const { recordCount: records, writtenBytes } = report;
+    reporter.summary([], {
+      fields: { source: file, destination: targetPath, records, writtenBytes, flushed: true },
+    });
   } finally {
     await input.close?.();
   }

@@ -11,6 +11,8 @@ import { inspectCommand } from './inspect-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
+import { runReplicate } from './replicate.js';
+import { replicateCommand } from './replicate-command.js';
 import { runRollback } from './rollback.js';
 import { rollbackCommand } from './rollback-command.js';
 import { runServe } from './serve.js';
@@ -30,6 +32,7 @@ export interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   { define: copyCommand, run: runCopy },
   { define: migrateCommand, run: runMigrate },
+  { define: replicateCommand, run: runReplicate },
   { define: verifyCommand, run: runVerify },
   { define: diffCommand, run: runDiff },
   { define: inspectCommand, run: runInspect },

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
@@ -9,6 +10,9 @@ import {
   dryRun,
   engine,
   force,
+  json,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -52,6 +56,10 @@ export function copyCommand(): Command {
     .addOption(bufferMemory())
     .addOption(stateDir())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet());

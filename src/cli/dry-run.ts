@@ -11,7 +11,7 @@ import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import type { Job } from './job.js';
 
-const NOTHING_CHANGED = 'Nothing was changed (--dry-run)';
+export const NOTHING_CHANGED = 'Nothing was changed (--dry-run)';
 
 export interface Plan {
   source: ChangeSource;

@@ -59,9 +59,11 @@ function headerLines({ header, kind }: Inspection): string[] {
   return lines;
 }
 
-function contents({ records, dataBytes, extentCount, compressedRecords }: Inspection): string {
+function contents(inspection: Inspection): string {
+  const { records, dataBytes, extentCount, compressedRecords, undecodedRecords } = inspection;
   const parts = [counted(records.data, 'record')];
   if (compressedRecords > 0) parts.push(`${compressedRecords} of them compressed`);
+  if (undecodedRecords > 0) parts.push('not decompressed, as this Node has no zstd');
   if (records.zero > 0) parts.push(`${records.zero} of zeroes`);
   if (records.discard > 0) parts.push(`${records.discard} of discards`);
   const amount = `${dataBytes} bytes (${inBytes(dataBytes)})`;

@@ -1,4 +1,5 @@
 import { type ExitCode, LvmsyncError } from '../index.js';
+import type { LiveRun } from './live-run.js';
 import type { CliOptions } from './options.js';
 import type { Reporter } from './reporter.js';
 
@@ -15,6 +16,8 @@ export interface Job<Own extends object = object> {
   destination: string | undefined;
   options: CliOptions & Own;
   reporter: Reporter;
+  /** Goes into what transfers: `deliveryOptions` does that. */
+  run: LiveRun;
   signal: AbortSignal;
 }
 

@@ -1,8 +1,9 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
-import type { OnStall, SnapshotSize, VerifyChoice } from '../index.js';
+import { Command, Option } from 'commander';
+import type { OnStall, VerifyChoice } from '../index.js';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
@@ -10,9 +11,12 @@ import {
   dryRun,
   engine,
   force,
+  json,
   noSkipUnchanged,
   parseSeconds,
   parseTimes,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -25,17 +29,13 @@ import {
   timeout,
   verbose,
 } from './shared-options.js';
+import { extendAt, type SnapshotOptionValues, snapshotSize } from './snapshot-options.js';
 
 const DEFAULT_MAX_DOWNTIME_SECONDS = 10;
-const DEFAULT_EXTEND_AT_PERCENT = 70;
-const DEFAULT_SNAPSHOT_PERCENT = 20;
 
 /** What only `lvmsync migrate` is told. */
-export interface MigrateOwnOptions {
+export interface MigrateOwnOptions extends SnapshotOptionValues {
   abort?: true;
-  snapshotSize: SnapshotSize;
-  /** Percent. */
-  extendAt: number;
   /** In seconds. */
   maxDowntime: number;
   rounds?: number;
@@ -93,16 +93,8 @@ export function migrateCommand(): Command {
         .choices(['changed', 'sample', 'full', 'none'])
         .default('changed'),
     )
-    .addOption(
-      new Option('--snapshot-size <size>', 'room for changes: a percentage of the origin, or bytes')
-        .argParser(parseSnapshotSize)
-        .default({ percent: DEFAULT_SNAPSHOT_PERCENT }, `${DEFAULT_SNAPSHOT_PERCENT}%`),
-    )
-    .addOption(
-      new Option('--extend-at <percent>', 'extend a snapshot (lvextend) that is so full')
-        .argParser(parsePercent)
-        .default(DEFAULT_EXTEND_AT_PERCENT),
-    )
+    .addOption(snapshotSize())
+    .addOption(extendAt())
     .addOption(rsh())
     .addOption(remoteCommand())
     .addOption(bootstrap())
@@ -115,6 +107,10 @@ export function migrateCommand(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())
@@ -123,26 +119,4 @@ export function migrateCommand(): Command {
     .addOption(bufferMemory())
     .addOption(stateDir())
     .addOption(force());
-}
-
-function parsePercent(text: string): number {
-  const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : Number.NaN;
-  if (percent >= 1 && percent <= 100) return percent;
-  throw new InvalidArgumentError('It is a percentage, from 1 to 100.');
-}
-
-const UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  K: 2 ** 10,
-  M: 2 ** 20,
-  G: 2 ** 30,
-  T: 2 ** 40,
-};
-
-function parseSnapshotSize(text: string): SnapshotSize {
-  if (text.endsWith('%')) return { percent: parsePercent(text) };
-  const [, digits, unit = ''] = /^(\d{1,12})([KMGT]?)$/i.exec(text) ?? [];
-  const bytes = Number(digits) * (UNITS[unit.toUpperCase()] ?? Number.NaN);
-  if (bytes > 0 && Number.isSafeInteger(bytes)) return { bytes };
-  throw new InvalidArgumentError('It is a percentage, such as 20%, or a size, such as 10G.');
 }

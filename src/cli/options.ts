@@ -54,4 +54,9 @@ export interface CliOptions {
   force?: true;
   /** Change nothing; say what would be done. */
   dryRun?: true;
+  progress?: 'auto' | 'bar' | 'plain' | 'json' | 'none';
+  progressFd?: number;
+  /** In bytes a second; 0: no limit. */
+  bwlimit?: number;
+  json?: true;
 }

@@ -4,22 +4,26 @@ import {
   inBytes,
   inPercent,
   inTime,
+  type KeptHistory,
   type KeptSpool,
   type KeptTransfer,
   type MigrationOverview,
   type Overview,
   type OwnSnapshot,
   printable,
+  type ReplicaOverview,
 } from '../index.js';
 
 /** @param now seconds since 1970. @returns the text; empty when there is nothing at all */
 export function overviewText(overview: Overview, now: number): string {
-  const { snapshots, snapshotsUnknown, migrations, kept } = overview;
+  const { snapshots, snapshotsUnknown, migrations, replicas, kept } = overview;
   const sections = [
     section('Migrations', migrations.map(migrationLine(now))),
+    section('Replicas', replicas.flatMap(replicaLines(now))),
     section('Snapshots that lvmsync has made', snapshots.map(snapshotLine(now))),
     section('Transfers to this machine that have not ended', kept.transfers.map(transferLine(now))),
     section('Deltas of transactional runs', kept.spools.map(spoolLine(now))),
+    section('Targets that are replicated to', kept.histories.map(historyLine(now))),
     section(
       'Files that cannot be read',
       kept.unreadable.map(({ path, reason }) => `${printable(path)}: ${printable(reason)}`),
@@ -53,6 +57,21 @@ const migrationLine =
     return `${origin.name} to ${printable(destination)}: begun ${ago(begunAt, now)}; ${stage}; ${next}`;
   };
 
+const replicaLines =
+  (now: number) =>
+  ({ state: { members, next }, running }: ReplicaOverview): string[] =>
+    members.map(({ origin, destination, held }) => {
+      const age =
+        held === undefined
+          ? 'what it holds is not known'
+          : `holds the state of ${held.at}, ${ago(Date.parse(held.at) / 1000, now)}`;
+      const parts = [age];
+      if (members.length > 1) parts.push(`one of ${members.length} that switch together`);
+      if (running) parts.push('running');
+      else if (next !== undefined) parts.push('NOT COMPLETE: run the same command again');
+      return `${origin.name} to ${printable(destination)}: ${parts.join('; ')}`;
+    });
+
 const snapshotLine =
   (now: number) =>
   ({ name, origin, tag, takenAt, kind, fill, lost, inUse }: OwnSnapshot): string => {
@@ -85,12 +104,24 @@ const spoolLine =
     return `${printable(targetId)}: ${inBytes(bytes)}, ${ago(savedAtMs / 1000, now)}; ${state}`;
   };
 
+const historyLine =
+  (now: number) =>
+  ({ path, targetId, holds, olderStates }: KeptHistory): string => {
+    const age =
+      holds === undefined
+        ? 'between two states: a run was cut'
+        : `holds the state of ${holds}, ${ago(Date.parse(holds) / 1000, now)}`;
+    const back = `${counted(olderStates, 'older state')} kept`;
+    return `${printable(targetId ?? path)}: ${age}; ${back}`;
+  };
+
 /** As docs/json.md has it. */
 export function overviewJson({
   stateDirectory,
   snapshots,
   snapshotsUnknown,
   migrations,
+  replicas,
   kept,
 }: Overview): object {
   return {
@@ -105,6 +136,16 @@ export function overviewJson({
       copied: state.copied,
       rounds: state.rounds,
       delivered: state.delivered !== undefined,
+      running,
+    })),
+    replicas: replicas.map(({ state, running }) => ({
+      id: state.id,
+      members: state.members.map(({ origin, destination, held }) => ({
+        origin: origin.name,
+        destination,
+        heldAt: held?.at,
+      })),
+      complete: state.next === undefined,
       running,
     })),
     ...kept,

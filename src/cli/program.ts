@@ -7,6 +7,7 @@ import { parseKeep, parseStateAfter, parseStateBefore } from './replica-words.js
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
@@ -15,8 +16,11 @@ import {
   engine,
   force,
   GROUP,
+  json,
   noSkipUnchanged,
   OUTPUT,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -43,9 +47,10 @@ const EXAMPLES = `\
 
 /** What a command line asks for. */
 export interface Chosen {
-  /** Its name and what it does; undefined for the classic command line. */
-  command: string | undefined;
+  /** What it does; undefined for the classic command line. */
   run: Run | undefined;
+  /** Its name; `sync` or `apply` for the classic command line. */
+  command: string;
   words: string[];
   options: CliOptions;
 }
@@ -76,7 +81,9 @@ export function createProgram(onChosen: (chosen: Chosen) => void = () => {}): Co
     if (meant !== undefined) {
       program.error(`error: there is no command "${words[0]}"\n  did you mean: lvmsync ${meant}`);
     }
-    onChosen({ command: undefined, run: undefined, words, options: program.opts() });
+    const options = program.opts<CliOptions>();
+    const command = options.apply !== undefined || options.server ? 'apply' : 'sync';
+    onChosen({ command, run: undefined, words, options });
   });
   for (const { define, run } of COMMANDS) {
     const command = define().exitOverride().configureOutput(OUTPUT);
@@ -204,6 +211,10 @@ function classicProgram(): Command {
     )
     .addOption(new Option('--no-verify-base', 'write without that check').helpGroup(GROUP.checks))
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json().conflicts('stdout'))
     .enablePositionalOptions()
     .allowExcessArguments()
     .showHelpAfterError(`  see ${helpOf(undefined)}`)

@@ -1,6 +1,17 @@
 import { Command, Option } from 'commander';
 import { parseLocalTime } from './local-time.js';
-import { debug, dryRun, engine, force, quiet, stateDir, verbose } from './shared-options.js';
+import {
+  debug,
+  dryRun,
+  engine,
+  force,
+  json,
+  progress,
+  progressFd,
+  quiet,
+  stateDir,
+  verbose,
+} from './shared-options.js';
 
 /** What only `lvmsync rollback` takes. */
 export interface RollbackCommandOptions {
@@ -30,6 +41,9 @@ export function rollbackCommand(): Command {
     )
     .addOption(new Option('--list', 'print the times of the states that there are'))
     .addOption(dryRun())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())

@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import { listStates, rollback, rollbackTo } from '../index.js';
 import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
@@ -7,8 +6,6 @@ import type { RollbackCommandOptions } from './rollback-command.js';
 import { packageVersion } from './version.js';
 
 type RollbackJob = Job<RollbackCommandOptions>;
-
-const STDOUT_FD = 1;
 
 /** `lvmsync rollback SNAPBACK TARGET`, `--to TIME TARGET` and `--list TARGET`. */
 export async function runRollback(job: RollbackJob): Promise<undefined> {
@@ -30,7 +27,8 @@ async function list({ options, reporter }: RollbackJob, targetPath: string): Pro
   const { times, holds, unfinished } = await listStates({ targetPath, stateDirectory });
   if (unfinished !== undefined) reporter.warn(`${targetPath} ${unfinished}`);
   const lines = times.map((time) => (time === holds ? `${time} held\n` : `${time}\n`));
-  if (lines.length > 0) writeSync(STDOUT_FD, lines.join(''));
+  if (!options.json) reporter.output(lines.join(''));
+  reporter.summary([], { fields: { destination: targetPath, times, holds, unfinished } });
 }
 
 async function rollBackTo(job: RollbackJob, targetPath: string, time: string): Promise<void> {
@@ -47,8 +45,9 @@ async function rollBackTo(job: RollbackJob, targetPath: string, time: string): P
     sayNothingChanged(job);
     return;
   }
-  reporter.say(
-    `Restored ${restoredBytes} bytes: ${targetPath} holds the state of ${holds}; flushed`,
+  reporter.summary(
+    [`Restored ${restoredBytes} bytes: ${targetPath} holds the state of ${holds}; flushed`],
+    { fields: { destination: targetPath, restoredBytes, holds, flushed: true } },
   );
 }
 
@@ -63,8 +62,9 @@ async function rollBackFrom(
     snapbackPath,
     targetPath,
   });
+  const lines: string[] = [];
   if (tornBytes > 0) {
-    reporter.say(
+    lines.push(
       `The last ${tornBytes} bytes of ${snapbackPath} are a record that was never finished; nothing depends on it.`,
     );
   }
@@ -81,13 +81,19 @@ async function rollBackFrom(
     sayNothingChanged(job);
     return;
   }
-  reporter.say(
+  lines.push(
     `Restored ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}; flushed`,
   );
+  reporter.summary(lines, {
+    fields: {
+      ...{ source: snapbackPath, destination: targetPath, restoredBytes, records },
+      ...{ complete: ended, tornBytes, flushed: true },
+    },
+  });
 }
 
 function commonOptions(job: RollbackJob) {
-  const { options, reporter, signal } = job;
+  const { options, reporter, run, signal } = job;
   return {
     engine: openEngine(job),
     force: options.force,
@@ -95,6 +101,7 @@ function commonOptions(job: RollbackJob) {
     stateDirectory: options.stateDir,
     version: packageVersion(),
     signal,
+    watcher: run.watcher,
     onWarning: reporter.warn,
   };
 }

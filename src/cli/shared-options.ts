@@ -1,7 +1,7 @@
 /** The options that several commands have in common. */
 import { writeSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
-import { BUFFER_MEMORY, QUEUE_DEPTH } from '../index.js';
+import { BUFFER_MEMORY, parseRate, QUEUE_DEPTH } from '../index.js';
 import { parseBufferMemory, parseQueueDepth, rangeOf } from './engine.js';
 
 /** How commander's words come out. */
@@ -121,6 +121,39 @@ export const skipUnchanged = () =>
 
 export const noSkipUnchanged = () =>
   new Option('--no-skip-unchanged', 'send changed chunks whole').helpGroup(GROUP.load);
+
+export const progress = () =>
+  new Option(
+    '--progress <kind>',
+    'how far it is: a bar on a terminal, plain lines, or JSON (default: a bar, where there is a terminal)',
+  ).choices(['auto', 'bar', 'plain', 'json', 'none']);
+
+export const progressFd = () =>
+  new Option(
+    '--progress-fd <number>',
+    'write that to this open descriptor, as JSON unless --progress says otherwise',
+  ).argParser(parseDescriptor);
+
+export const bwlimit = () =>
+  new Option(
+    '--bwlimit <rate>',
+    'send no more than this a second: KiB, or with a suffix such as 1.5M; 0: no limit',
+  ).argParser(parseBandwidth);
+
+export const json = () =>
+  new Option('--json', 'print the result as JSON on standard output, a failure too');
+
+export function parseBandwidth(text: string): number {
+  const rate = parseRate(text);
+  if (rate !== undefined) return rate;
+  throw new InvalidArgumentError('It is a rate, such as 500, 1.5M or 2G, 1K at the least, or 0.');
+}
+
+function parseDescriptor(text: string): number {
+  const descriptor = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (descriptor >= 1) return descriptor;
+  throw new InvalidArgumentError('It is the number of an open descriptor, such as 3.');
+}
 
 function parseLinks(text: string): number | 'auto' {
   if (text === 'auto') return text;

@@ -12,6 +12,9 @@ import {
   type SendReport,
   send,
   standardOutput,
+  type TransferFigures,
+  transferLines,
+  transferResult,
   writeTransfer,
 } from '../index.js';
 import { connectTo } from './connect.js';
@@ -26,10 +29,11 @@ const STDOUT_FD = 1;
 
 /** `lvmsync SNAPSHOT DESTINATION` and `lvmsync SNAPSHOT --stdout`: the sending half. */
 export async function runSync(job: Job): Promise<undefined> {
-  const { reporter } = job;
+  const { reporter, run } = job;
   const words = positionals(job);
   const engine = openEngine(job);
   const startedAt = performance.now();
+  run.watcher.phase('scan');
   const source = await openSource(job, words.source, engine);
   let lock: Lock | undefined;
   try {
@@ -43,15 +47,27 @@ export async function runSync(job: Job): Promise<undefined> {
         ? await toStandardOutput(job, source, engine)
         : await toDestination(job, source, engine, words.destination);
     const seconds = (performance.now() - startedAt) / 1000;
-    reporter.say(`Transferred ${report.dataBytes} bytes in ${seconds.toFixed(2)} seconds`);
-    if (report.dataBytes > 0) {
-      const times = source.volumeBytes / report.dataBytes;
-      reporter.say(`You transferred your changes ${times.toFixed(2)}x faster than a full dd!`);
-    }
+    const figures = {
+      ...{ source: words.source ?? source.description, destination: words.destination, report },
+      ...{ volumeBytes: source.volumeBytes, streamBytes: run.bandwidth.passedBytes },
+    };
+    reporter.summary(classicLines(figures, seconds), transferResult(figures));
   } finally {
     await source.close();
     await lock?.release();
   }
+}
+
+/** The last two are as the original has them: scripts read them. */
+function classicLines(figures: TransferFigures, seconds: number): string[] {
+  const { dataBytes } = figures.report;
+  const lines = transferLines(figures);
+  lines.push(`Transferred ${dataBytes} bytes in ${seconds.toFixed(2)} seconds`);
+  if (dataBytes > 0) {
+    const times = figures.volumeBytes / dataBytes;
+    lines.push(`You transferred your changes ${times.toFixed(2)}x faster than a full dd!`);
+  }
+  return lines;
 }
 
 interface Words {
@@ -101,6 +117,7 @@ function openSource(job: Job, name: string | undefined, engine: Engine): Promise
       stateDirectory: stateDir,
       signal: job.signal,
       onWarning: job.reporter.warn,
+      watcher: job.run.watcher,
     });
   }
   return openStoreSource({ storePath: cowDevice ?? '', dataPath: dataSource ?? '', engine });
@@ -127,10 +144,11 @@ function baseCheck({ options: { verifyBase } }: Job): BaseCheck {
 }
 
 async function toStandardOutput(
-  { options, signal }: Job,
+  { options, run, signal }: Job,
   source: ChangeSource,
   engine: Engine,
 ): Promise<SendReport> {
+  const { bandwidth, watcher } = run;
   if (isatty(STDOUT_FD)) {
     throw usageError('standard output is a terminal', 'redirect it to a file or into a pipe');
   }
@@ -142,9 +160,12 @@ async function toStandardOutput(
           engine,
           version: packageVersion(),
           compress: options.compress,
-          signal,
+          ...{ signal, bandwidth, watcher },
         })
-      : await send({ extents: source.extents, source: source.data, engine, output, signal });
+      : await send({
+          ...{ extents: source.extents, source: source.data, engine, output },
+          ...{ signal, bandwidth, watcher },
+        });
   await source.recheck();
   return report;
 }

@@ -3,10 +3,14 @@ import { BUFFER_MEMORY, type SampleSize } from '../index.js';
 import { parseBufferMemory, rangeOf } from './engine.js';
 import {
   bootstrap,
+  bwlimit,
   debug,
   dryRun,
   engine,
   force,
+  json,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -70,6 +74,10 @@ export function verifyCommand(): Command {
     )
     .addOption(stateDir())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet());

@@ -8,6 +8,7 @@ import { encodeMessage } from '../stream/message-encoder.js';
 import { RECORD } from '../stream/proto4.js';
 import { withTimeout } from '../transport/pulse.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import { assertNotOfHistory } from './history.js';
 import { checkReplicaRun, type ReplicaRun } from './history-plan.js';
 import { endingHistory, openHistoryRun } from './history-run.js';
@@ -40,6 +41,7 @@ export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   onNote?: ((line: string) => void) | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
+  watcher?: RunWatcher | undefined;
   /** Nor before the sender has said so: for a sender that listens, with `transactional`. */
   hold?: boolean | undefined;
   /** The run is part of a replication: the target's history is kept. */
@@ -96,7 +98,7 @@ async function applyTo(
   if (input.rewind !== undefined) {
     if (input.path !== undefined) await assertNotOfHistory(target.state, input.path);
     await assertWholeLog(input.path, engine, options.targetPath);
-    await check(nullTarget(target.file), input, engine);
+    await check(nullTarget(target.file), input, options);
     input.rewind();
   }
   const snapback = await openSnapback(target, options);
@@ -157,12 +159,16 @@ async function openOwnSnapback(
 async function check(
   target: BlockFile,
   source: ByteSource,
-  engine: Engine,
+  { engine, watcher }: Pick<ApplyOptions, 'engine' | 'watcher'>,
 ): Promise<ReceiveReport> {
   const { protocol } = await readHandshake(source);
-  if (protocol === 3) return receive({ source, target, engine });
-  const { records, dataBytes } = await receiveTransfer({ source, target, engine });
-  return { recordCount: records, writtenBytes: dataBytes };
+  const checking = watcher && {
+    ...watcher,
+    phase: (_: string, totalBytes?: number) => watcher.phase('check', totalBytes),
+  };
+  if (protocol === 3) return receive({ source, target, engine, watcher: checking });
+  const report = await receiveTransfer({ source, target, engine, watcher: checking });
+  return { recordCount: report.records, writtenBytes: report.dataBytes };
 }
 
 /**
@@ -177,7 +183,7 @@ export async function checkStream(
   const target = await openTargetToVerify({ ...options, forRepair: true });
   try {
     await assertWholeLog(input.path, engine, targetPath);
-    return await check(nullTarget(target), input, engine);
+    return await check(nullTarget(target), input, options);
   } finally {
     await target.close();
   }
@@ -201,9 +207,10 @@ async function receiveAny(
   if (protocol === 3) {
     if (options.transactional) throw needsProto4();
     await target.state.forgetProgress();
-    return receive({ source, target: target.file, engine, ...(snapback && { snapback }) });
+    const { watcher } = options;
+    return receive({ source, target: target.file, engine, watcher, ...(snapback && { snapback }) });
   }
-  const { links, timeoutMs } = options;
+  const { links, timeoutMs, watcher } = options;
   const transfer = {
     source,
     answers,
@@ -213,6 +220,7 @@ async function receiveAny(
     links,
     timeoutMs,
     hold: options.hold,
+    watcher,
   };
   const { records, dataBytes } = options.transactional
     ? await receiveIntoSpool(target, transfer, options)

@@ -25,8 +25,9 @@ export interface Inspection {
   extentCount: number;
   /** Sum of the lengths of all ranges. */
   dataBytes: number;
-  /** Of those, the data that are in the file compressed. */
+  /** Records whose data are compressed; and how many were not tried, as this Node has no zstd. */
   compressedRecords: number;
+  undecodedRecords: number;
   /** What it says of itself; undefined for PROTO[3]. */
   header: InspectedHeader | undefined;
   coverage: Coverage;
@@ -61,6 +62,7 @@ export function nothingYet(): Findings {
     extentCount: 0,
     dataBytes: 0,
     compressedRecords: 0,
+    undecodedRecords: 0,
     header: undefined,
     coverage: createCoverage(),
   };

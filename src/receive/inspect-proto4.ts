@@ -55,26 +55,28 @@ export async function inspectProto4(
   if (header.log !== undefined && path !== undefined)
     return inspectLogFile(path, found, engine, signal);
 
-  for (let ended = false; ; found.wholeBytes = found.fileBytes) {
+  for (;;) {
     const record = await next();
     if (record === undefined) {
-      if (ended) break;
       if (header.log === undefined) throw truncated('before its end record');
       found.state = 'unended';
       return;
     }
-    if (ended) throw damaged('something follows the end record');
     const { type } = record.header;
     if (type === RECORD.end) {
       checkEnd(record.body.payload, found, header, digest);
-      ended = true;
-    } else if (type === RECORD.durable && header.log !== undefined) {
+      break;
+    }
+    if (type === RECORD.durable && header.log !== undefined) {
       checkMark(record.body.payload, found, header.log.id);
     } else if (type !== RECORD.alive && type !== RECORD.durable) {
       await takeRecord(record, batch, header, found);
       digest.add(record.body.prologue);
     }
+    found.wholeBytes = found.fileBytes;
   }
+  found.wholeBytes = found.fileBytes;
+  if ((await source.read(buffer)) > 0) throw damaged('something follows the end record');
   found.state = 'whole';
 }
 
@@ -121,6 +123,7 @@ async function takeRecord(
   if (encoding === ENCODING.zstd) {
     found.compressedRecords++;
     if (zstdAvailable) await zstdDecompress(body.payload, decodedBytes);
+    else found.undecodedRecords++;
   }
   found.records[kind]++;
   count(batch, found);

@@ -2,6 +2,7 @@
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { openFileSource } from '../transport/byte-source.js';
+import type { RunWatcher } from '../watcher.js';
 import { readClassicSnapback, restoreClassicSnapback } from './classic-snapback.js';
 import { assertNotOfHistory } from './history.js';
 import { endHistory } from './history-run.js';
@@ -16,6 +17,7 @@ export interface RollbackOptions extends OpenTargetOptions {
   signal?: AbortSignal | undefined;
   /** Check snapback and target, and write nothing: the report is of what would be restored. */
   dryRun?: boolean | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface RollbackReport {
@@ -38,7 +40,8 @@ export interface RollbackReport {
  *   what `openTargetForWriting` and the engine throw
  */
 export async function rollback(options: RollbackOptions): Promise<RollbackReport> {
-  const { snapbackPath } = options;
+  const { snapbackPath, watcher } = options;
+  watcher?.phase('check');
   const { protocol, lineBytes } = await readLabel(snapbackPath);
   const target = await (options.dryRun ? openTargetToRehearse : openTargetForWriting)(options);
   try {
@@ -47,6 +50,7 @@ export async function rollback(options: RollbackOptions): Promise<RollbackReport
       protocol === 3
         ? await restoreClassic(lineBytes, target, options)
         : await restoreUndoLog(target, options);
+    watcher?.phase('flush');
     if (!options.dryRun) await target.file.flush();
     return report;
   } catch (cause) {
@@ -94,6 +98,7 @@ async function restoreClassic(
   if (!options.dryRun) {
     await state.forgetProgress();
     await endHistory(state, options.onWarning);
+    options.watcher?.phase('restore');
     const proceed = () => assertNotInterrupted(options.signal, options.targetPath);
     await restoreClassicSnapback(snapbackPath, snapback, file, engine, proceed);
   }

@@ -61,3 +61,8 @@ export function inDate(secondsSince1970: number): string {
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
+
+/** `2026-01-31T12:00:00Z`. */
+export function inUtc(secondsSince1970: number): string {
+  return new Date(secondsSince1970 * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
+}

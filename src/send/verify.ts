@@ -12,10 +12,12 @@ import {
   refusalOf,
 } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
 import { compareGroups } from './compare.js';
@@ -45,6 +47,8 @@ export interface ConverseToVerifyOptions {
   run: string;
   signal?: AbortSignal | undefined;
   onNote?: ((line: string) => void) | undefined;
+  bandwidth?: Bandwidth | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 /** One going over extents of source and target, which several conversations may share. */
@@ -81,8 +85,8 @@ export async function converseToVerify(
   options: ConverseToVerifyOptions,
   talk: (verification: Verification) => Promise<void>,
 ): Promise<void> {
-  const { channel, source, engine, timeoutMs, run, signal } = options;
-  const writer = createStreamWriter(channel.input);
+  const { channel, source, engine, timeoutMs, run, signal, bandwidth, watcher } = options;
+  const writer = createStreamWriter(channel.input, bandwidth);
   const inbox = createInbox({
     source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
     engine,
@@ -98,7 +102,9 @@ export async function converseToVerify(
       if (signal?.aborted) throw interruptedError();
       pass.doneOffset = offset + length;
       pass.comparedBytes += length;
+      watcher?.advance(length);
     };
+    watcher?.phase('verify', extents.totalBytes, pass.comparedBytes);
     await compareGroups(hashedGroups({ extents: rest, pieceBytes, data: source.data, engine }), {
       writer,
       inbox,

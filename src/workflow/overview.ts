@@ -1,5 +1,5 @@
-/** What lvmsync has on this machine: its snapshots, its migrations, and what interrupted runs left. */
-import { readdir } from 'node:fs/promises';
+/** What lvmsync has on this machine: snapshots, migrations, replicas, and what interrupted runs left. */
+import { directoryNames } from '../block/directory-names.js';
 import { isLocked } from '../block/lock.js';
 import { stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
@@ -7,7 +7,8 @@ import { type LogicalVolume, listVolumes } from '../lvm/logical-volume.js';
 import { type Fill, readSnapshotFill } from '../lvm/snapshot-fill.js';
 import { type KeptState, readKeptState } from '../receive/kept-state.js';
 import { migrationFile } from '../send/migration-file.js';
-import { type MigrationState, TAG_PREFIX } from '../send/migration-state.js';
+import { type MigrationState, tagOf } from '../send/migration-state.js';
+import { type ReplicaState, replicaFile, replicaIdsOf, replicaTag } from '../send/replica-state.js';
 
 export interface Overview {
   stateDirectory: string;
@@ -15,6 +16,7 @@ export interface Overview {
   /** Why there may be snapshots that are not listed: LVM cannot be asked. */
   snapshotsUnknown: string | undefined;
   migrations: MigrationOverview[];
+  replicas: ReplicaOverview[];
   kept: KeptState;
 }
 
@@ -42,21 +44,32 @@ export interface MigrationOverview {
   running: boolean;
 }
 
+export interface ReplicaOverview {
+  state: ReplicaState;
+  /** Whether a process is working on it at this moment. */
+  running: boolean;
+}
+
 /**
  * @param asked see `stateDirectoryPath`
- * @throws LvmsyncError OPEN_FAILED when others can write to the state directory
+ * @throws LvmsyncError OPEN_FAILED when others can write to the state directory; READ_FAILED
  */
 export async function takeOverview(asked: string | undefined): Promise<Overview> {
   const stateDirectory = stateDirectoryPath(asked);
   const kept = await readKeptState(stateDirectory);
   const migrations = await readMigrations(stateDirectory, kept);
+  const replicas = await readReplicas(stateDirectory, kept);
+  const tags = [
+    ...migrations.map(({ state }) => tagOf(state)),
+    ...replicas.map(({ state }) => replicaTag(state.id)),
+  ];
   const { volumes, reason } = await askLvm();
   const snapshots: OwnSnapshot[] = [];
   for (const volume of volumes) {
     const tag = volume.tags.find((each) => each.startsWith(OWN_TAGS));
-    if (tag !== undefined) snapshots.push(await describe(volume, tag, volumes, migrations));
+    if (tag !== undefined) snapshots.push(await describe(volume, tag, volumes, tags));
   }
-  return { stateDirectory, snapshots, snapshotsUnknown: reason, migrations, kept };
+  return { stateDirectory, snapshots, snapshotsUnknown: reason, migrations, replicas, kept };
 }
 
 const OWN_TAGS = 'lvmsync.';
@@ -65,7 +78,7 @@ const MIGRATION_FILE = /^([0-9A-Za-z-]{38})\.migration$/;
 /** Those that cannot be read are put to what is unreadable. */
 async function readMigrations(directory: string, kept: KeptState): Promise<MigrationOverview[]> {
   const migrations: MigrationOverview[] = [];
-  for (const name of (await readdir(directory).catch(() => [])).sort()) {
+  for (const name of await directoryNames(directory)) {
     const lvUuid = MIGRATION_FILE.exec(name)?.[1];
     if (lvUuid === undefined) continue;
     const file = migrationFile(directory, lvUuid);
@@ -79,6 +92,21 @@ async function readMigrations(directory: string, kept: KeptState): Promise<Migra
     }
   }
   return migrations;
+}
+
+async function readReplicas(directory: string, kept: KeptState): Promise<ReplicaOverview[]> {
+  const replicas: ReplicaOverview[] = [];
+  for (const id of replicaIdsOf(await directoryNames(directory))) {
+    const file = replicaFile(directory, id);
+    try {
+      const state = await file.load();
+      if (state !== undefined) replicas.push({ state, running: await isLocked('replica', id) });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : `${error}`;
+      kept.unreadable.push({ path: file.path, reason });
+    }
+  }
+  return replicas;
 }
 
 /** A receiver needs no LVM, and who is not root may not ask. */
@@ -95,7 +123,7 @@ async function describe(
   volume: LogicalVolume,
   tag: string,
   volumes: readonly LogicalVolume[],
-  migrations: readonly MigrationOverview[],
+  tagsInUse: readonly string[],
 ): Promise<OwnSnapshot> {
   const origin = volumes.find(({ lvUuid }) => lvUuid === volume.originUuid);
   const isThick = volume.thin === undefined;
@@ -109,7 +137,7 @@ async function describe(
     kind: isThick ? 'thick' : 'thin',
     fill,
     lost: isReadable && fill === undefined,
-    inUse: migrations.some(({ state }) => tag === `${TAG_PREFIX}${state.id}`),
+    inUse: tagsInUse.includes(tag),
   };
 }
 

@@ -95,7 +95,7 @@ test('when it is packed then it is small and holds what is needed and nothing el
   ];
   for (const file of needed) assert.ok(files.includes(file), `${file} is missing`);
   const wanted =
-    /^(bin\/\w+(\.json)?|dist\/[\w/.-]+|docs\/[\w-]+\.(md|svg)|native\/\w+\.(cc|h)|prebuilds\/linux-(x64|arm64)\/lvmsync\.glibc\.node|contrib\/[\w@.-]+|binding\.gyp|package\.json|CHANGELOG\.md|LICENSE|README\.md)$/;
+    /^(bin\/\w+(\.json)?|dist\/[\w/.-]+|docs\/[\w-]+\.(md|svg)|native\/\w+\.(cc|h)|prebuilds\/linux-(x64|arm64)\/lvmsync\.glibc\.node|contrib\/systemd\/[\w@.-]+|binding\.gyp|package\.json|CHANGELOG\.md|LICENSE|README\.md)$/;
   const odd = files.filter((file) => !wanted.test(file) || /tsbuildinfo|stale/.test(file));
   assert.deepEqual(odd, []);
 });
