@@ -38,7 +38,9 @@ async function build(architecture: string): Promise<string> {
 test('when lintian looks at the packages then it finds no error', possible, async (t) => {
   if (!existsSync('/usr/bin/lintian')) return t.skip('lintian is not installed');
   for (const file of [await build('x64'), await build('arm64')]) {
-    const { status, stdout } = await runCommand('lintian', ['--fail-on', 'error', file]);
+    const { status, stdout } = await runCommand('lintian', ['--fail-on', 'error', file], {
+      timeoutMs: 600_000,
+    });
     assert.equal(status, 0, stdout.toString());
   }
 });

@@ -62,7 +62,9 @@ async function pack(): Promise<PackReport> {
 
 async function install(tarball: string): Promise<void> {
   const options = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
-  await mustRun('npm', ['install', '--global', '--prefix', path('prefix'), ...options, tarball]);
+  await mustRun('npm', ['install', '--global', '--prefix', path('prefix'), ...options, tarball], {
+    timeoutMs: 600_000,
+  });
 }
 
 async function run(node: string, args: string[], env: Record<string, string> = {}) {
