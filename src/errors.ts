@@ -82,6 +82,9 @@ export const ERROR_EXIT_CODES = {
   REPLICA_OTHER: EXIT.refused,
   STATE_UNUSABLE: EXIT.refused,
 
+  // What is asked of a run in flight
+  RUN_NOT_FOUND: EXIT.refused,
+
   INTERRUPTED: EXIT.interrupted,
 } as const satisfies Record<string, ExitCode>;
 

@@ -2,7 +2,7 @@
 
 /** One meaning for each entry of EXIT. */
 export const EXIT_MEANINGS = {
-  success: 'Done, flushed and acknowledged.',
+  success: 'Done; what was written is flushed and acknowledged.',
   differencesFound: 'The two sides were compared and differ.',
   usage: 'The command line is wrong.',
   refused:
@@ -26,6 +26,10 @@ export const FILES = [
     'How hosts are reached, as for ssh(1); --ssh-config names another.',
   ],
   ['~/.ssh/known_hosts', 'The host keys that are accepted.'],
+  [
+    '/run/lvmsync',
+    'Where lvmsync status finds the runs in flight; $XDG_RUNTIME_DIR/lvmsync for others than root. The environment variable LVMSYNC_RUN_DIR names another.',
+  ],
 ];
 
 /** Paragraphs by command. */
@@ -68,6 +72,11 @@ export const EXAMPLES = {
     ['Is it the same?', 'lvmsync verify vg/before backup:/dev/vg/data'],
     ['Make it the same, without any snapshot:', 'lvmsync verify --repair /dev/any backup:/dev/any'],
   ],
+  diff: [
+    ['How much has changed, and where?', 'lvmsync diff --map vg/before'],
+    ['How long would it take over 500 megabits per second?', 'lvmsync diff --link 500M vg/before'],
+  ],
+  inspect: [['Is this stream whole?', 'lvmsync inspect changes']],
   rollback: [
     [
       'Put back what a run with --snapback /root/undo has overwritten:',

@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { LvmsyncError } from '../errors.js';
+import { reasonOf } from './errno.js';
 
 /** `sun_path` of a unix socket address: filled whole, since Node versions pad it differently. */
 const NAME_BYTES = 108;
@@ -81,7 +82,7 @@ function heldError(kind: LockKind, path: string): LvmsyncError {
 }
 
 function unavailable(path: string, cause: NodeJS.ErrnoException): LvmsyncError {
-  return new LvmsyncError('INTERNAL', `cannot lock ${path}: ${cause.code ?? cause.message}`, {
+  return new LvmsyncError('INTERNAL', `cannot lock ${path}: ${reasonOf(cause).words}`, {
     path,
     hint: 'abstract unix sockets do not work here; please report it',
     cause,

@@ -137,7 +137,7 @@ async function readInput(
   const result = await new Promise<number>((resolve) => addon.readInput(fd, into, resolve));
   if (result >= 0) return result;
   const errno = errnoName(-result);
-  throw new LvmsyncError('READ_FAILED', `cannot read ${description}: ${errno}`, {
+  throw new LvmsyncError('READ_FAILED', `cannot read ${description}: ${describeErrno(errno)}`, {
     errno,
     hint: 'what was to write to it has failed: see its own message',
   });

@@ -2,6 +2,7 @@ import { isatty } from 'node:tty';
 import {
   applyStream,
   type ByteSource,
+  checkStream,
   type Engine,
   type LinkPolicy,
   LvmsyncError,
@@ -11,6 +12,7 @@ import {
   streamSource,
   verifyTarget,
 } from '../index.js';
+import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { CliOptions } from './options.js';
@@ -21,16 +23,22 @@ const STDIN_FD = 0;
 
 /** `lvmsync --apply FILE TARGET`: the receiving half. */
 export async function runApply(job: Job): Promise<undefined> {
-  const { source: targetPath, destination, options, reporter } = job;
+  const { source: targetPath, destination, options, reporter, run } = job;
   if (targetPath === undefined) throw usageError('--apply needs a target to apply the stream to');
   if (destination !== undefined) {
     throw usageError(`--apply takes one target, but "${destination}" follows "${targetPath}"`);
   }
   const engine = openEngine(job);
   const file = options.server ? '-' : (options.apply ?? '-');
+  const answers = options.protocol === 4 && file === '-';
+  if (answers && options.json) {
+    throw usageError('--json needs standard output, where the answers to the sender go');
+  }
+  run.name(file, targetPath);
   const input = await openInput(file, engine, job.signal);
   if (options.answerChecks) return answerChecks(job, targetPath, engine, input);
   try {
+    if (options.dryRun) return await checkOnly(job, targetPath, engine, input);
     const report = await applyStream({
       input,
       targetPath,
@@ -47,7 +55,8 @@ export async function runApply(job: Job): Promise<undefined> {
       onWarning: reporter.warn,
       onRefusalSent: reporter.hushFailure,
       // Only a sender that asked for PROTO[4] listens.
-      ...(options.protocol === 4 && file === '-' && { answers: standardOutput() }),
+      ...(answers && { answers: standardOutput() }),
+      watcher: run.watcher,
       version: packageVersion(),
       timeoutMs: options.timeout * 1000,
       links: linkPolicy(process.env),
@@ -55,9 +64,34 @@ export async function runApply(job: Job): Promise<undefined> {
     reporter.note(
       `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,
     );
+    const { recordCount: records, writtenBytes } = report;
+    reporter.summary([], {
+      fields: { source: file, destination: targetPath, records, writtenBytes, flushed: true },
+    });
   } finally {
     await input.close?.();
   }
+}
+
+async function checkOnly(
+  job: Job,
+  targetPath: string,
+  engine: Engine,
+  input: ByteSource,
+): Promise<undefined> {
+  const { options, reporter } = job;
+  const { recordCount, writtenBytes } = await checkStream({
+    input,
+    targetPath,
+    engine,
+    force: options.force,
+    stateDirectory: options.stateDir,
+    onWarning: reporter.warn,
+  });
+  reporter.say(
+    `Would write ${writtenBytes} bytes (${recordCount} records) to ${targetPath}; the stream is whole`,
+  );
+  sayNothingChanged(job);
 }
 
 /** `--create-bytes`: started by `lvmsync copy --create` at the other end. */
@@ -81,6 +115,7 @@ async function answerChecks(
     targetPath,
     engine,
     forRepair: options.repair,
+    create: newVolume(options),
     force: options.force,
     stateDirectory: options.stateDir,
     version: packageVersion(),

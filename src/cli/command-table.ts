@@ -4,6 +4,8 @@ import { runCopy } from './copy.js';
 import { copyCommand } from './copy-command.js';
 import { runDiff } from './diff.js';
 import { diffCommand } from './diff-command.js';
+import { runDoctor } from './doctor.js';
+import { doctorCommand } from './doctor-command.js';
 import { runInspect } from './inspect.js';
 import { inspectCommand } from './inspect-command.js';
 import type { Run } from './job.js';
@@ -36,5 +38,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   { define: inspectCommand, run: runInspect },
   { define: statusCommand, run: runStatus },
   { define: rollbackCommand, run: runRollback },
+  { define: doctorCommand, run: runDoctor },
   { define: serveCommand, run: runServe },
 ];

@@ -10,6 +10,7 @@ import {
   localChannel,
   type Protocol,
   type ReplicaRun,
+  remoteCommandLine,
   rshTransport,
   runHere,
   runThere,
@@ -32,6 +33,8 @@ export interface Connection {
    * @param forRepair it refuses a target that one that writes would refuse
    */
   openVerifier(onStderr: (chunk: Buffer) => void, forRepair?: boolean): Promise<Channel>;
+  /** The command line that `open` runs there; undefined for a receiver in this process. */
+  describeReceiver(protocol: Protocol): string | undefined;
   close(): Promise<void>;
 }
 
@@ -89,8 +92,13 @@ export function connectTo(job: Job, place: Destination, connecting: ConnectOptio
         return openLocalVerifier(job, source, engine, place.path, forRepair);
       }
       return receiver(place, (there) =>
-        there.open(verifierArgv(job, place.path, forRepair), onStderr),
+        there.open(verifierArgv(job, place.path, forRepair, source.volumeBytes), onStderr),
       );
+    },
+    describeReceiver(protocol) {
+      if (place.kind === 'local') return undefined;
+      const argv = receiverArgv(job, place.path, protocol, connecting);
+      return remoteCommandLine(argv, job.options.remoteCommand);
     },
     async close() {
       await transport?.close();
@@ -98,7 +106,7 @@ export function connectTo(job: Job, place: Destination, connecting: ConnectOptio
   };
 }
 
-function openTransport(job: Job, user: string | undefined, host: string): Transport {
+export function openTransport(job: Job, user: string | undefined, host: string): Transport {
   const transport = openPlainTransport(job, user, host);
   const { bootstrap, timeout } = job.options;
   if (!bootstrap) return transport;
@@ -168,6 +176,7 @@ async function openLocalVerifier(
       forRepair,
       force: options.force,
       stateDirectory: options.stateDir,
+      create: options.create && { sizeBytes: volumeBytes, thinPool: options.thinpool },
       needBytes: volumeBytes,
       sourcePaths: paths,
       onWarning: reporter.warn,
@@ -175,14 +184,26 @@ async function openLocalVerifier(
   );
 }
 
-function verifierArgv({ options }: Job, path: string, forRepair: boolean | undefined): string[] {
+function verifierArgv(
+  { options }: Job,
+  path: string,
+  forRepair: boolean | undefined,
+  volumeBytes: number,
+): string[] {
   const argv = ['lvmsync', '--apply', '-', '--answer-checks'];
   if (forRepair) argv.push('--repair');
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
-  argv.push(...proto4Words(options), path);
+  argv.push(...proto4Words(options), ...createWords(options, volumeBytes), path);
   return argv;
+}
+
+/** What has a receiver make its target. */
+function createWords({ create, thinpool }: CliOptions, volumeBytes: number): string[] {
+  if (!create) return [];
+  const pool = thinpool === undefined ? [] : ['--create-thinpool', thinpool];
+  return ['--create-bytes', String(volumeBytes), ...pool];
 }
 
 /** What only a receiver of ours understands. */
@@ -193,15 +214,16 @@ function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[
   return words;
 }
 
-/** The command line that an original receiver takes too; ours alone is given what is more. */
 function openRemoteChannel(
-  { options, reporter }: Job,
+  job: Job,
   transport: Transport,
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
-  { source, replica, hold }: ConnectOptions,
+  connecting: ConnectOptions,
 ): Promise<Channel> {
+  const { replica, hold } = connecting;
+  const { options, reporter } = job;
   const transactional = options.transactional ?? hold;
   if (transactional && protocol === 3) {
     throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
@@ -213,11 +235,21 @@ function openRemoteChannel(
       hint: 'it speaks PROTO[3] only: install this version of lvmsync there',
     });
   }
-  const argv = ['lvmsync', '--apply', '-'];
-  if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
   if (options.snapbackFormat !== undefined && protocol === 3) {
     reporter.warn('with PROTO[3] the receiver chooses the format of the snapback itself');
   }
+  return transport.open(receiverArgv(job, path, protocol, connecting), onStderr);
+}
+
+/** The command line that an original receiver takes too; ours alone is given what is more. */
+function receiverArgv(
+  { options }: Job,
+  path: string,
+  protocol: Protocol,
+  { source, replica, hold }: ConnectOptions,
+): string[] {
+  const argv = ['lvmsync', '--apply', '-'];
+  if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
@@ -226,12 +258,11 @@ function openRemoteChannel(
     if (options.snapbackFormat !== undefined) {
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
-    if (transactional) argv.push('--transactional');
+    if (options.transactional ?? hold) argv.push('--transactional');
     if (hold) argv.push('--hold');
     if (replica !== undefined) argv.push(...replicaWords(replica));
-    if (options.create) argv.push('--create-bytes', String(source.volumeBytes));
-    if (options.thinpool !== undefined) argv.push('--create-thinpool', options.thinpool);
+    argv.push(...createWords(options, source.volumeBytes));
   }
   argv.push(path);
-  return transport.open(argv, onStderr);
+  return argv;
 }

@@ -2,12 +2,17 @@ import { Command, Option } from 'commander';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
   debug,
+  dryRun,
   engine,
   force,
+  json,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -22,6 +27,7 @@ import {
 
 export function copyCommand(): Command {
   return new Command('copy')
+    .summary('all of a snapshot, volume, device or file')
     .description(
       'Copy a whole snapshot, volume, block device or file. Zeroes are not sent. May be interrupted and run again: it goes on where it was.',
     )
@@ -34,6 +40,7 @@ export function copyCommand(): Command {
       ),
     )
     .addOption(new Option('--thinpool <pool>', 'make a thin volume, in this pool of the group'))
+    .addOption(dryRun())
     .addOption(rsh())
     .addOption(remoteCommand())
     .addOption(bootstrap())
@@ -49,6 +56,10 @@ export function copyCommand(): Command {
     .addOption(bufferMemory())
     .addOption(stateDir())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet());

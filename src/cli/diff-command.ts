@@ -14,6 +14,7 @@ export interface DiffOwnOptions {
 
 export function diffCommand(): Command {
   return new Command('diff')
+    .summary('how much has changed, and when will the snapshot be full?')
     .description(
       'Say how much has changed since a snapshot was taken, how long sending it takes, and when the snapshot will be full. Changes nothing.',
     )

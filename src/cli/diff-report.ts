@@ -55,10 +55,10 @@ function fillLines({ kind, fill, overflow }: ChangeSurvey): string[] {
   const full = `${what} is ${inPercent(usedBytes / totalBytes)} full (${amount})`;
   switch (overflow.kind) {
     case 'never':
-      return [`${full} and has room for the whole volume: it cannot overflow`];
+      return [full, '  It has room for the whole volume and cannot overflow'];
     case 'expected': {
-      const writes = kind === 'thin' ? 'what this volume alone has written' : 'this rate';
-      return [`${full}; at ${writes} it is full in ${inTime(overflow.seconds)}`];
+      const rate = kind === 'thin' ? 'by what this volume alone writes' : 'at this rate';
+      return [full, `  Full in ${inTime(overflow.seconds)} ${rate}, as it was since then`];
     }
     case 'unknown':
       return [full];

@@ -10,6 +10,7 @@ export interface InspectOwnOptions {
 
 export function inspectCommand(): Command {
   return new Command('inspect')
+    .summary('what is in a stream or a snapback, and is it whole?')
     .description(
       'Read streams and snapbacks whole, and say what is in them, whether they are right, and in which order to use them. Exit status 7 if one is cut or damaged.',
     )

@@ -1,7 +1,7 @@
 /** Where a map is drawn: on this terminal, or in a file. */
 import { stat, writeFile } from 'node:fs/promises';
 import { Option } from 'commander';
-import { LvmsyncError, type TerminalLook } from '../index.js';
+import { LvmsyncError, reasonOf, type TerminalLook } from '../index.js';
 
 const DEFAULT_WIDTH = 80;
 
@@ -31,7 +31,7 @@ export async function writePicture(path: string, picture: string): Promise<void>
   const stats = await stat(path).catch(() => undefined);
   if (stats !== undefined && !stats.isFile()) throw unwritable(path, 'it is no regular file');
   await writeFile(path, picture).catch((cause: NodeJS.ErrnoException) => {
-    throw unwritable(path, cause.code ?? cause.message, cause);
+    throw unwritable(path, reasonOf(cause).words, cause);
   });
 }
 

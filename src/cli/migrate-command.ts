@@ -3,15 +3,20 @@ import type { OnStall, VerifyChoice } from '../index.js';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
   debug,
+  dryRun,
   engine,
   force,
+  json,
   noSkipUnchanged,
   parseSeconds,
   parseTimes,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -31,7 +36,6 @@ const DEFAULT_MAX_DOWNTIME_SECONDS = 10;
 /** What only `lvmsync migrate` is told. */
 export interface MigrateOwnOptions extends SnapshotOptionValues {
   abort?: true;
-  dryRun?: true;
   /** In seconds. */
   maxDowntime: number;
   rounds?: number;
@@ -44,12 +48,13 @@ export interface MigrateOwnOptions extends SnapshotOptionValues {
 /** `lvmsync migrate`, as commander reads it. */
 export function migrateCommand(): Command {
   return new Command('migrate')
+    .summary('a volume in use to another place, in one go')
     .description(
       'Bring a whole volume to another place while it is in use, and stop its users for the last changes only. Run the same command again after whatever stopped it.',
     )
     .argument('<origin>', 'the logical volume')
     .argument('[target]', 'where it goes: [[user@]host:]device')
-    .addOption(new Option('--dry-run', 'check both sides, say what would be done, change nothing'))
+    .addOption(dryRun())
     .addOption(
       new Option('--abort', 'give it up: remove the snapshots that it has made').conflicts(
         'dryRun',
@@ -102,6 +107,10 @@ export function migrateCommand(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())

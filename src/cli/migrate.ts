@@ -5,17 +5,19 @@ import {
   migrate,
   openTerminal,
   parseDestination,
+  type RunResult,
   runHere,
 } from '../index.js';
 import { connectTo, runOnTarget } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { NOTHING_CHANGED } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { MigrateOwnOptions } from './migrate-command.js';
 
 /** `lvmsync migrate ORIGIN TARGET` and `lvmsync migrate --abort ORIGIN`. */
 export async function runMigrate(job: Job<MigrateOwnOptions>): Promise<undefined> {
-  const { source: origin = '', destination, reporter } = job;
+  const { source: origin = '', destination, reporter, run } = job;
   const { options } = job;
   if (options.abort) {
     await abortMigration({ origin, stateDirectory: options.stateDir, onSay: reporter.say });
@@ -25,11 +27,22 @@ export async function runMigrate(job: Job<MigrateOwnOptions>): Promise<undefined
     throw usageError('no target given', 'try: lvmsync migrate ORIGIN [[user@]host:]TARGET');
   }
   const report = await goOn(job, origin, destination);
+  const { zeroBytes, unchangedBytes, streamBytes } = run.progress();
+  const result: RunResult = {
+    fields: {
+      ...{ source: origin, destination, dryRun: options.dryRun === true, ...report },
+      ...{ zeroBytes, unchangedBytes, streamBytes },
+    },
+  };
   if (options.dryRun) {
-    reporter.say('Nothing was changed (--dry-run)');
+    reporter.summary([NOTHING_CHANGED], result);
     return;
   }
-  reporter.say(`Migrated: ${destination} holds ${origin}, flushed${describeDowntime(report)}`);
+  const lines = [
+    `Sent ${report.dataBytes} bytes of ${report.volumeBytes} in this run, as ${streamBytes} bytes of stream; not sent: ${zeroBytes} of zeroes, ${unchangedBytes} unchanged; rounds: ${report.rounds}`,
+    `Migrated: ${destination} holds ${origin}, flushed${describeDowntime(report)}`,
+  ];
+  reporter.summary(lines, result);
 }
 
 async function goOn(

@@ -52,4 +52,11 @@ export interface CliOptions {
   /** Of a transactional receiver: apply when the sender says so. */
   hold?: true;
   force?: true;
+  /** Change nothing; say what would be done. */
+  dryRun?: true;
+  progress?: 'auto' | 'bar' | 'plain' | 'json' | 'none';
+  progressFd?: number;
+  /** In bytes a second; 0: no limit. */
+  bwlimit?: number;
+  json?: true;
 }

@@ -4,6 +4,7 @@ import {
   inBytes,
   inPercent,
   inTime,
+  type KeptHistory,
   type KeptSpool,
   type KeptTransfer,
   type MigrationOverview,
@@ -22,6 +23,7 @@ export function overviewText(overview: Overview, now: number): string {
     section('Snapshots that lvmsync has made', snapshots.map(snapshotLine(now))),
     section('Transfers to this machine that have not ended', kept.transfers.map(transferLine(now))),
     section('Deltas of transactional runs', kept.spools.map(spoolLine(now))),
+    section('Targets that are replicated to', kept.histories.map(historyLine(now))),
     section(
       'Files that cannot be read',
       kept.unreadable.map(({ path, reason }) => `${printable(path)}: ${printable(reason)}`),
@@ -100,6 +102,17 @@ const spoolLine =
       : 'incomplete: the next run that writes to the target drops it';
     const state = running ? 'written to now' : next;
     return `${printable(targetId)}: ${inBytes(bytes)}, ${ago(savedAtMs / 1000, now)}; ${state}`;
+  };
+
+const historyLine =
+  (now: number) =>
+  ({ path, targetId, holds, olderStates }: KeptHistory): string => {
+    const age =
+      holds === undefined
+        ? 'between two states: a run was cut'
+        : `holds the state of ${holds}, ${ago(Date.parse(holds) / 1000, now)}`;
+    const back = `${counted(olderStates, 'older state')} kept`;
+    return `${printable(targetId ?? path)}: ${age}; ${back}`;
   };
 
 /** As docs/json.md has it. */

@@ -1,19 +1,26 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { COMMANDS } from './command-table.js';
 import type { Run } from './job.js';
+import { meantCommand } from './mistyped.js';
 import type { CliOptions } from './options.js';
 import { parseKeep, parseStateAfter, parseStateBefore } from './replica-words.js';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
   debug,
+  dryRun,
   engine,
   force,
+  GROUP,
+  json,
   noSkipUnchanged,
   OUTPUT,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -28,10 +35,22 @@ import {
 } from './shared-options.js';
 import { packageVersion } from './version.js';
 
+/** Commands by their names alone, so that what they do fits beside them. */
+const HELP = { subcommandTerm: (command: Command) => command.name() };
+
+const EXAMPLES = `\
+  lvmsync vg/before backup:/dev/vg/data         what changed since it was taken
+  lvmsync copy vg/before backup:/dev/vg/data    all of it: the first copy
+  lvmsync migrate vg/data backup:/dev/vg/data   both, in rounds, then cut over
+  lvmsync doctor backup:/dev/vg/data            is all there that it takes?
+`;
+
 /** What a command line asks for. */
 export interface Chosen {
-  /** Undefined for the classic command line. */
+  /** What it does; undefined for the classic command line. */
   run: Run | undefined;
+  /** Its name; `sync` or `apply` for the classic command line. */
+  command: string;
   words: string[];
   options: CliOptions;
 }
@@ -43,9 +62,11 @@ export interface Chosen {
  */
 export function parseCommandLine(argv: readonly string[]): Chosen {
   let chosen: Chosen | undefined;
-  createProgram((found) => {
+  const program = createProgram((found) => {
     chosen = found;
-  }).parse(argv, { from: 'user' });
+  });
+  if (argv.length === 0) program.error(`error: no snapshot given, for example:\n${EXAMPLES}`);
+  program.parse(argv, { from: 'user' });
   if (chosen === undefined) throw new InvalidArgumentError('no command');
   return chosen;
 }
@@ -53,18 +74,37 @@ export function parseCommandLine(argv: readonly string[]): Chosen {
 /** The whole command line. @param onChosen told which command was given, with what */
 export function createProgram(onChosen: (chosen: Chosen) => void = () => {}): Command {
   const program = classicProgram().exitOverride().configureOutput(OUTPUT);
-  program.action((...words: unknown[]) => {
-    onChosen({ run: undefined, words: argumentsOf(words), options: program.opts() });
+  const commands: string[] = [];
+  program.action(() => {
+    const words = program.args;
+    const meant = meantCommand(words[0], commands);
+    if (meant !== undefined) {
+      program.error(`error: there is no command "${words[0]}"\n  did you mean: lvmsync ${meant}`);
+    }
+    const options = program.opts<CliOptions>();
+    const command = options.apply !== undefined || options.server ? 'apply' : 'sync';
+    onChosen({ command, run: undefined, words, options });
   });
   for (const { define, run } of COMMANDS) {
     const command = define().exitOverride().configureOutput(OUTPUT);
+    const name = command.name();
+    command.showHelpAfterError(`  see ${helpOf(name)}`).configureHelp(HELP);
     command.action((...words: unknown[]) => {
       const options = { ...program.opts<CliOptions>(), ...command.opts<Partial<CliOptions>>() };
-      onChosen({ run, words: argumentsOf(words), options });
+      if (options.dryRun && !command.options.some(({ long }) => long === '--dry-run')) {
+        command.error(`error: lvmsync ${name} has no --dry-run`);
+      }
+      onChosen({ command: name, run, words: argumentsOf(words), options });
     });
+    commands.push(name);
     program.addCommand(command);
   }
   return program;
+}
+
+/** What describes a command line. @param command undefined for the classic one */
+export function helpOf(command: string | undefined): string {
+  return ['lvmsync', command, '--help'].filter((word) => word !== undefined).join(' ');
 }
 
 /** Commander hands over each argument, a list for the last if it may be repeated, and two of its own. */
@@ -81,8 +121,12 @@ function classicProgram(): Command {
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())
+    .addOption(dryRun())
     .addOption(
-      new Option('-b, --snapback <file>', 'save what is overwritten, on the receiving side'),
+      new Option(
+        '-b, --snapback <file>',
+        'save what is overwritten, on the receiving side',
+      ).helpGroup(GROUP.checks),
     )
     .addOption(
       new Option(
@@ -90,13 +134,16 @@ function classicProgram(): Command {
         '4 for rollback, 3 for what an original lvmsync can apply (default: 4)',
       )
         .choices(['3', '4'])
-        .argParser(parseFormat),
+        .argParser(parseFormat)
+        .helpGroup(GROUP.checks),
     )
     .addOption(
       new Option(
         '--transactional',
         'write nothing before everything has come: the target becomes new, or stays as it is',
-      ).conflicts('stdout'),
+      )
+        .conflicts('stdout')
+        .helpGroup(GROUP.checks),
     )
     .addOption(stateDir())
     .addOption(
@@ -142,7 +189,8 @@ function classicProgram(): Command {
       new Option('--protocol <protocol>', 'what to speak: 3 is the classic one')
         .choices(['3', '4', 'auto'])
         .argParser(parseProtocol)
-        .default('auto'),
+        .default('auto')
+        .helpGroup(GROUP.host),
     )
     .addOption(timeout())
     .addOption(retries())
@@ -158,15 +206,25 @@ function classicProgram(): Command {
         'check that the target holds what the changes were made to before writing',
       )
         .choices(['sample', 'full'])
-        .default('sample'),
+        .default('sample')
+        .helpGroup(GROUP.checks),
     )
-    .addOption(new Option('--no-verify-base', 'write without that check'))
+    .addOption(new Option('--no-verify-base', 'write without that check').helpGroup(GROUP.checks))
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json().conflicts('stdout'))
     .enablePositionalOptions()
+    .allowExcessArguments()
+    .showHelpAfterError(`  see ${helpOf(undefined)}`)
     .helpCommand(false)
+    .usage('[options] SNAPSHOT [[user@]host:]TARGET\n       lvmsync COMMAND ...')
+    .configureHelp(HELP)
+    .addHelpText('before', EXAMPLES)
     .addHelpText(
       'after',
-      '\nA volume that is named like a command is given with its group or a path: vg/rollback, ./rollback.',
+      '\nlvmsync COMMAND --help says more. A volume that is named like a command is\ngiven with its group or a path: vg/rollback, ./rollback.',
     )
     .version(packageVersion(), '-V, --version')
     .showSuggestionAfterError();

@@ -3,14 +3,19 @@ import { parseKeep } from './replica-words.js';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
   debug,
+  dryRun,
   engine,
   force,
+  json,
   noSkipUnchanged,
   parseSeconds,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -30,7 +35,6 @@ const DEFAULT_PAUSE_SECONDS = 60;
 /** What only `lvmsync replicate` is told. */
 export interface ReplicateOwnOptions extends SnapshotOptionValues {
   remove?: true;
-  dryRun?: true;
   compare?: true;
   keep: number;
   freeze?: true;
@@ -43,6 +47,7 @@ export interface ReplicateOwnOptions extends SnapshotOptionValues {
 /** `lvmsync replicate`, as commander reads it. */
 export function replicateCommand(): Command {
   return new Command('replicate')
+    .summary('a volume kept up to date elsewhere, run by run')
     .description(
       'Bring a volume elsewhere to the present state of one here, sending what has changed since the last run; the first run copies it. Several volumes are of one moment, and their targets switch all or none. Run the same command again after whatever stopped it.',
     )
@@ -51,7 +56,7 @@ export function replicateCommand(): Command {
       '<words...>',
       'a logical volume and where it goes ([[user@]host:]device), and more such pairs',
     )
-    .addOption(new Option('--dry-run', 'check both sides, say what would be done, change nothing'))
+    .addOption(dryRun())
     .addOption(
       new Option(
         '--remove',
@@ -109,6 +114,10 @@ export function replicateCommand(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())

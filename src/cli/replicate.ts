@@ -9,6 +9,7 @@ import {
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { NOTHING_CHANGED } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { ReplicateOwnOptions } from './replicate-command.js';
@@ -24,13 +25,22 @@ export async function runReplicate(job: ReplicateJob): Promise<undefined> {
     return;
   }
   const { at } = await run(job, pairs);
+  const { zeroBytes, unchangedBytes, streamBytes } = job.run.progress();
+  const fields = {
+    ...{ pairs, dryRun: options.dryRun === true, state: at },
+    ...{ zeroBytes, unchangedBytes, streamBytes, flushed: at !== undefined },
+  };
   if (at === undefined) {
-    reporter.say('Nothing was changed (--dry-run)');
+    reporter.summary([NOTHING_CHANGED], { fields });
     return;
   }
   const what = pairs.length === 1 ? pairs[0]?.destination : `${pairs.length} targets`;
   const hold = pairs.length === 1 ? 'holds' : 'hold';
-  reporter.say(`Replicated: ${what} ${hold} the state of ${at}, flushed`);
+  const lines = [
+    `Sent ${streamBytes} bytes of stream; not sent: ${zeroBytes} of zeroes, ${unchangedBytes} unchanged`,
+    `Replicated: ${what} ${hold} the state of ${at}, flushed`,
+  ];
+  reporter.summary(lines, { fields });
 }
 
 interface NamedPair {

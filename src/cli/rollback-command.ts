@@ -1,6 +1,17 @@
 import { Command, Option } from 'commander';
 import { parseLocalTime } from './local-time.js';
-import { debug, engine, force, quiet, stateDir, verbose } from './shared-options.js';
+import {
+  debug,
+  dryRun,
+  engine,
+  force,
+  json,
+  progress,
+  progressFd,
+  quiet,
+  stateDir,
+  verbose,
+} from './shared-options.js';
 
 /** What only `lvmsync rollback` takes. */
 export interface RollbackCommandOptions {
@@ -11,6 +22,7 @@ export interface RollbackCommandOptions {
 
 export function rollbackCommand(): Command {
   return new Command('rollback')
+    .summary('put back what a run has overwritten')
     .description(
       'Put back what a run has overwritten, from its snapback; or take a target that is replicated to back to an older state. May be interrupted and run again.',
     )
@@ -26,6 +38,10 @@ export function rollbackCommand(): Command {
         .conflicts('list'),
     )
     .addOption(new Option('--list', 'print the times of the states that there are'))
+    .addOption(dryRun())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())

@@ -1,13 +1,11 @@
-import { writeSync } from 'node:fs';
 import { listStates, rollback, rollbackTo } from '../index.js';
+import { sayNothingChanged } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { RollbackCommandOptions } from './rollback-command.js';
 import { packageVersion } from './version.js';
 
 type RollbackJob = Job<RollbackCommandOptions>;
-
-const STDOUT_FD = 1;
 
 /** `lvmsync rollback SNAPBACK TARGET`, `--to TIME TARGET` and `--list TARGET`. */
 export async function runRollback(job: RollbackJob): Promise<undefined> {
@@ -16,7 +14,6 @@ export async function runRollback(job: RollbackJob): Promise<undefined> {
   if (words.length !== wanted) {
     throw usageError(
       wanted === 1 ? 'one target is needed, and no snapback' : 'a snapback and a target are needed',
-      'see lvmsync rollback --help',
     );
   }
   const [first = '', second = ''] = words;
@@ -30,7 +27,8 @@ async function list({ options, reporter }: RollbackJob, targetPath: string): Pro
   const { times, holds, unfinished } = await listStates({ targetPath, stateDirectory });
   if (unfinished !== undefined) reporter.warn(`${targetPath} ${unfinished}`);
   const lines = times.map((time) => (time === holds ? `${time} held\n` : `${time}\n`));
-  if (lines.length > 0) writeSync(STDOUT_FD, lines.join(''));
+  if (!options.json) reporter.output(lines.join(''));
+  reporter.summary([], { fields: { destination: targetPath, times, holds, unfinished } });
 }
 
 async function rollBackTo(job: RollbackJob, targetPath: string, time: string): Promise<void> {
@@ -42,8 +40,14 @@ async function rollBackTo(job: RollbackJob, targetPath: string, time: string): P
     onState: (reached, bytes) =>
       reporter.note(`${targetPath} holds the state of ${reached} (${bytes} bytes)`),
   });
-  reporter.say(
-    `Restored ${restoredBytes} bytes: ${targetPath} holds the state of ${holds}; flushed`,
+  if (job.options.dryRun) {
+    reporter.say(`Would take ${targetPath} back to the state of ${holds}`);
+    sayNothingChanged(job);
+    return;
+  }
+  reporter.summary(
+    [`Restored ${restoredBytes} bytes: ${targetPath} holds the state of ${holds}; flushed`],
+    { fields: { destination: targetPath, restoredBytes, holds, flushed: true } },
   );
 }
 
@@ -58,8 +62,9 @@ async function rollBackFrom(
     snapbackPath,
     targetPath,
   });
+  const lines: string[] = [];
   if (tornBytes > 0) {
-    reporter.say(
+    lines.push(
       `The last ${tornBytes} bytes of ${snapbackPath} are a record that was never finished; nothing depends on it.`,
     );
   }
@@ -69,19 +74,34 @@ async function rollBackFrom(
       : ended
         ? 'the whole snapback'
         : 'the snapback of an interrupted run';
-  reporter.say(
+  if (job.options.dryRun) {
+    reporter.say(
+      `Would restore ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}`,
+    );
+    sayNothingChanged(job);
+    return;
+  }
+  lines.push(
     `Restored ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}; flushed`,
   );
+  reporter.summary(lines, {
+    fields: {
+      ...{ source: snapbackPath, destination: targetPath, restoredBytes, records },
+      ...{ complete: ended, tornBytes, flushed: true },
+    },
+  });
 }
 
 function commonOptions(job: RollbackJob) {
-  const { options, reporter, signal } = job;
+  const { options, reporter, run, signal } = job;
   return {
     engine: openEngine(job),
     force: options.force,
+    dryRun: options.dryRun,
     stateDirectory: options.stateDir,
     version: packageVersion(),
     signal,
+    watcher: run.watcher,
     onWarning: reporter.warn,
   };
 }

@@ -12,6 +12,7 @@ export interface ServeOptions {
 
 export function serveCommand(): Command {
   return new Command('serve')
+    .summary('receive for a forced command in authorized_keys')
     .description('Receive for a forced command in authorized_keys: these targets and no others.')
     .addOption(
       new Option('--target <name=path>', 'a target that may be written; may be repeated')

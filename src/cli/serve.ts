@@ -5,6 +5,7 @@ import {
   type ExitCode,
   LvmsyncError,
   loadEngine,
+  type RunWatcher,
   refuseSender,
   standardOutput,
   streamSource,
@@ -28,7 +29,7 @@ const SENDER = 'the sender';
  *
  * @returns the exit code
  */
-export async function runServe({ options }: Job<ServeOptions>): Promise<ExitCode> {
+export async function runServe({ options, run }: Job<ServeOptions>): Promise<ExitCode> {
   const command = process.env.SSH_ORIGINAL_COMMAND;
   let reporter = createReporter({});
   try {
@@ -40,7 +41,8 @@ export async function runServe({ options }: Job<ServeOptions>): Promise<ExitCode
     }
     const request = await understand(command, options, reporter.hushFailure);
     reporter = createReporter(request);
-    await serve(request, options, reporter);
+    run.name('-', request.targetPath);
+    await serve(request, options, reporter, run.watcher);
     return EXIT.success;
   } catch (error) {
     reporter.failure(error);
@@ -71,6 +73,7 @@ async function serve(
   request: ServeRequest,
   { engine: choice, snapbackDir }: Job<ServeOptions>['options'],
   reporter: ReturnType<typeof createReporter>,
+  watcher: RunWatcher,
 ): Promise<void> {
   const { targetPath, snapbackName, timeout = DEFAULT_TIMEOUT_SECONDS, force } = request;
   const { engine } = loadEngine(choice, engineLimits(request));
@@ -92,6 +95,7 @@ async function serve(
       snapbackName !== undefined && { snapbackPath: join(snapbackDir, snapbackName) }),
     snapbackFormat: request.snapbackFormat,
     transactional: request.transactional,
+    watcher,
     hold: request.hold,
     replica: replicaRun(request),
   });

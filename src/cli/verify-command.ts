@@ -3,9 +3,14 @@ import { BUFFER_MEMORY, type SampleSize } from '../index.js';
 import { parseBufferMemory, rangeOf } from './engine.js';
 import {
   bootstrap,
+  bwlimit,
   debug,
+  dryRun,
   engine,
   force,
+  json,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -31,6 +36,7 @@ export interface VerifyOwnOptions {
 
 export function verifyCommand(): Command {
   return new Command('verify')
+    .summary('is the target the same? with --repair: make it so')
     .description(
       'Compare a target with a source by hash. Prints the ranges that differ: offset and length in bytes. Exit status 1 if there are any.',
     )
@@ -49,6 +55,7 @@ export function verifyCommand(): Command {
       ),
     )
     .addOption(new Option('--repair', 'send what differs, and compare it again'))
+    .addOption(dryRun())
     .addOption(rsh())
     .addOption(remoteCommand())
     .addOption(bootstrap())
@@ -67,6 +74,10 @@ export function verifyCommand(): Command {
     )
     .addOption(stateDir())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet());

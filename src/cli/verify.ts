@@ -8,14 +8,15 @@ import {
   openNamedSource,
   openSnapshotSource,
   parseDestination,
+  type RunResult,
   type VerifyReport,
   verify,
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { NOTHING_CHANGED } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
-import { printText } from './print.js';
 import type { VerifyOwnOptions } from './verify-command.js';
 
 /** `lvmsync verify SOURCE TARGET`. @returns the exit code */
@@ -24,6 +25,7 @@ export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
   const place = parseDestination(target);
   const engine = openEngine(job);
   const startedAt = performance.now();
+  job.run.watcher.phase('scan');
   const { source: whole, live, mountPoint } = await openNamedSource(name, engine);
   let listed: ChangeSource | undefined;
   try {
@@ -44,11 +46,15 @@ export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
         openVerifier: connection.openVerifier,
         sample: options.sample,
         live,
-        repair: options.repair,
-        onDifferences: printRanges,
+        repair: options.repair && !options.dryRun,
+        onDifferences: (differing) => printRanges(job, differing),
       });
       await recheck(job, listed);
-      say(job, source, report, performance.now() - startedAt, live);
+      const milliseconds = performance.now() - startedAt;
+      reporter.summary(
+        summaryLines(job, source, report, milliseconds, live),
+        resultOf(job, source, report),
+      );
       return report.remaining.totalBytes === 0 ? EXIT.success : EXIT.differencesFound;
     } finally {
       await connection.close();
@@ -60,7 +66,7 @@ export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
 }
 
 async function openListed(
-  { options, reporter, signal }: Job<VerifyOwnOptions>,
+  { options, reporter, run, signal }: Job<VerifyOwnOptions>,
   whole: ChangeSource,
   engine: Engine,
 ): Promise<ChangeSource | undefined> {
@@ -71,6 +77,7 @@ async function openListed(
     stateDirectory: options.stateDir,
     signal,
     onWarning: reporter.warn,
+    watcher: run.watcher,
   });
   if (listed.volumeBytes === whole.volumeBytes) return listed;
   await listed.close();
@@ -101,29 +108,31 @@ async function recheck({ reporter }: Job, listed: ChangeSource | undefined): Pro
   }
 }
 
-function printRanges(differing: ExtentSource): void {
+function printRanges({ options, reporter }: Job, differing: ExtentSource): void {
+  if (options.json) return; // they are part of the result
   for (const { count, offsets, lengths } of differing.slices()) {
     let lines = '';
     for (let i = 0; i < count; i++) lines += `${offsets[i]} ${lengths[i]}\n`;
-    printText(lines);
+    reporter.output(lines);
   }
 }
 
-function say(
+function summaryLines(
   { options, reporter }: Job,
   { description, volumeBytes }: ChangeSource,
   report: VerifyReport,
   milliseconds: number,
   live: boolean,
-): void {
+): string[] {
+  const lines: string[] = [];
   const { comparedBytes, targetBytes, differing, settledBytes, repairedBytes, remaining } = report;
   if (targetBytes > volumeBytes) {
-    reporter.say(
+    lines.push(
       `The target is larger: its last ${targetBytes - volumeBytes} bytes are not compared`,
     );
   }
   if (settledBytes > 0) {
-    reporter.say(
+    lines.push(
       `${settledBytes} bytes differed at first and did not when they were read again: something writes there`,
     );
   }
@@ -131,19 +140,40 @@ function say(
   const whole = comparedBytes === volumeBytes ? '' : ` of ${volumeBytes}`;
   const compared = `Compared ${comparedBytes}${whole} bytes in ${(milliseconds / 1000).toFixed(2)} seconds (${rate.toFixed(0)} MB/s)`;
   if (differing.totalBytes === 0) {
-    reporter.say(`${compared}: no differences`);
-    return;
+    lines.push(`${compared}: no differences`);
+    return lines;
   }
-  reporter.say(`${compared}: ${amount(differing)} differ`);
-  if (!options.repair) {
-    if (live) reporter.say(`${description} can be written to: what was, during the run, differs`);
+  lines.push(`${compared}: ${amount(differing)} differ`);
+  if (options.repair && options.dryRun) {
+    lines.push(`Would send ${amount(differing)}`, NOTHING_CHANGED);
+  } else if (!options.repair) {
+    if (live) lines.push(`${description} can be written to: what was, during the run, differs`);
   } else if (remaining.totalBytes === 0) {
-    reporter.say(`Repaired: ${repairedBytes} bytes were sent, flushed, and compared again`);
+    lines.push(`Repaired: ${repairedBytes} bytes were sent, flushed, and compared again`);
   } else {
     reporter.warn(
       `${amount(remaining)} still differ after ${repairedBytes} bytes were sent: something writes to the source or the target; stop it, or repair from a snapshot`,
     );
   }
+  return lines;
+}
+
+function resultOf(
+  { source, destination, run }: Job,
+  { volumeBytes }: ChangeSource,
+  report: VerifyReport,
+): RunResult {
+  const { comparedBytes, targetBytes, differing, settledBytes, repairedBytes, remaining } = report;
+  return {
+    fields: {
+      ...{ source, destination, volumeBytes, targetBytes, comparedBytes },
+      differingBytes: differing.totalBytes,
+      ...{ settledBytes, repairedBytes },
+      remainingBytes: remaining.totalBytes,
+      streamBytes: run.bandwidth.passedBytes,
+    },
+    ranges: differing,
+  };
 }
 
 function amount({ totalBytes, extentCount }: ExtentSource): string {

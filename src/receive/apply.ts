@@ -8,11 +8,13 @@ import { encodeMessage } from '../stream/message-encoder.js';
 import { RECORD } from '../stream/proto4.js';
 import { withTimeout } from '../transport/pulse.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import { assertNotOfHistory } from './history.js';
 import { checkReplicaRun, type ReplicaRun } from './history-plan.js';
 import { endingHistory, openHistoryRun } from './history-run.js';
 import type { LinkPolicy } from './links.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { type OpenToVerifyOptions, openTargetToVerify } from './open-to-verify.js';
 import { applySpool } from './pending-spool.js';
 import { noProgressFile, type ProgressFile, progressFile } from './progress.js';
 import { readHandshake } from './read-handshake.js';
@@ -39,6 +41,7 @@ export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   onNote?: ((line: string) => void) | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
+  watcher?: RunWatcher | undefined;
   /** Nor before the sender has said so: for a sender that listens, with `transactional`. */
   hold?: boolean | undefined;
   /** The run is part of a replication: the target's history is kept. */
@@ -95,7 +98,7 @@ async function applyTo(
   if (input.rewind !== undefined) {
     if (input.path !== undefined) await assertNotOfHistory(target.state, input.path);
     await assertWholeLog(input.path, engine, options.targetPath);
-    await check(nullTarget(target.file), input, engine);
+    await check(nullTarget(target.file), input, options);
     input.rewind();
   }
   const snapback = await openSnapback(target, options);
@@ -153,9 +156,37 @@ async function openOwnSnapback(
 }
 
 /** Reads the whole stream as if it were applied. */
-async function check(target: BlockFile, source: ByteSource, engine: Engine): Promise<void> {
+async function check(
+  target: BlockFile,
+  source: ByteSource,
+  { engine, watcher }: Pick<ApplyOptions, 'engine' | 'watcher'>,
+): Promise<ReceiveReport> {
   const { protocol } = await readHandshake(source);
-  await (protocol === 3 ? receive : receiveTransfer)({ source, target, engine });
+  const checking = watcher && {
+    ...watcher,
+    phase: (_: string, totalBytes?: number) => watcher.phase('check', totalBytes),
+  };
+  if (protocol === 3) return receive({ source, target, engine, watcher: checking });
+  const report = await receiveTransfer({ source, target, engine, watcher: checking });
+  return { recordCount: report.records, writtenBytes: report.dataBytes };
+}
+
+/**
+ * Checks a stream and the target that it is for, and writes nothing.
+ *
+ * @throws LvmsyncError as `applyStream`
+ */
+export async function checkStream(
+  options: Omit<OpenToVerifyOptions, 'forRepair'> & Pick<ApplyOptions, 'input'>,
+): Promise<ReceiveReport> {
+  const { input, engine, targetPath } = options;
+  const target = await openTargetToVerify({ ...options, forRepair: true });
+  try {
+    await assertWholeLog(input.path, engine, targetPath);
+    return await check(nullTarget(target), input, options);
+  } finally {
+    await target.close();
+  }
 }
 
 /** Whichever protocol the stream's label names. */
@@ -176,9 +207,10 @@ async function receiveAny(
   if (protocol === 3) {
     if (options.transactional) throw needsProto4();
     await target.state.forgetProgress();
-    return receive({ source, target: target.file, engine, ...(snapback && { snapback }) });
+    const { watcher } = options;
+    return receive({ source, target: target.file, engine, watcher, ...(snapback && { snapback }) });
   }
-  const { links, timeoutMs } = options;
+  const { links, timeoutMs, watcher } = options;
   const transfer = {
     source,
     answers,
@@ -188,6 +220,7 @@ async function receiveAny(
     links,
     timeoutMs,
     hold: options.hold,
+    watcher,
   };
   const { records, dataBytes } = options.transactional
     ? await receiveIntoSpool(target, transfer, options)

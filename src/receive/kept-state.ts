@@ -1,5 +1,5 @@
 /** What receivers on this machine have kept of transfers to their targets. */
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { directoryNames } from '../block/directory-names.js';
 import { identify } from '../block/identity.js';
@@ -8,6 +8,7 @@ import { assertPrivate } from '../block/state-directory.js';
 import { crc32c } from '../checksum/crc32c.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { createRecordReader } from '../transport/record-reader.js';
+import { parseManifest } from './history-manifest.js';
 import { progressFile, type ToldProgress } from './progress.js';
 import { readHandshake } from './read-handshake.js';
 import { readHello } from './transfer.js';
@@ -35,9 +36,21 @@ export interface KeptSpool {
   running: boolean;
 }
 
+/** A target that is replicated to. */
+export interface KeptHistory {
+  path: string;
+  /** As `identify` gives it; undefined where no snapback is kept that says it. */
+  targetId: string | undefined;
+  /** When the snapshot was taken that the target equals; undefined while a run is unfinished. */
+  holds: string | undefined;
+  /** How many older states it can be taken back to. */
+  olderStates: number;
+}
+
 export interface KeptState {
   transfers: KeptTransfer[];
   spools: KeptSpool[];
+  histories: KeptHistory[];
   /** Files that should say something, and what is wrong with them. */
   unreadable: { path: string; reason: string }[];
 }
@@ -45,7 +58,7 @@ export interface KeptState {
 /** @throws LvmsyncError OPEN_FAILED when others can write to the directory; READ_FAILED */
 export async function readKeptState(directory: string): Promise<KeptState> {
   await assertPrivate(directory);
-  const kept: KeptState = { transfers: [], spools: [], unreadable: [] };
+  const kept: KeptState = { transfers: [], spools: [], histories: [], unreadable: [] };
   for (const name of await directoryNames(directory)) {
     const path = join(directory, name);
     try {
@@ -53,6 +66,10 @@ export async function readKeptState(directory: string): Promise<KeptState> {
       const complete = name.endsWith('.spool');
       if (complete || name.endsWith('.spool.partial')) {
         kept.spools.push(await readSpool(path, complete));
+      }
+      if (name.endsWith('.history')) {
+        const history = await readHistory(path);
+        if (history !== undefined) kept.histories.push(history);
       }
     } catch (error) {
       // What has ended meanwhile is no news.
@@ -75,14 +92,33 @@ async function readTransfer(path: string): Promise<KeptTransfer> {
 
 async function readSpool(path: string, complete: boolean): Promise<KeptSpool> {
   const { mtimeMs, size } = await stat(path);
+  const targetId = await readTargetId(path);
+  const running = await isLocked('target', targetId);
+  return { path, targetId, bytes: size, savedAtMs: Math.floor(mtimeMs), complete, running };
+}
+
+/** Undefined when there is a directory, and no history in it any more. */
+async function readHistory(directory: string): Promise<KeptHistory | undefined> {
+  const path = join(directory, 'manifest.json');
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return undefined;
+    throw cause;
+  });
+  if (text === undefined) return undefined;
+  const { holds, snapbacks, run } = parseManifest(text, path);
+  const newest = snapbacks.at(-1)?.file ?? run?.file;
+  const targetId = newest && (await readTargetId(join(directory, newest)).catch(() => undefined));
+  return { path: directory, targetId, holds, olderStates: snapbacks.length };
+}
+
+/** Which target a spool or a snapback is for. */
+async function readTargetId(path: string): Promise<string> {
   const source = await openFileSource(path);
   try {
     await readHandshake(source);
     const engine = { crc32c: async (bytes: Buffer, seed?: number) => crc32c(bytes, seed) };
-    const { source: target } = await readHello(createRecordReader(source, engine));
-    const running = await isLocked('target', target.id);
-    const savedAtMs = Math.floor(mtimeMs);
-    return { path, targetId: target.id, bytes: size, savedAtMs, complete, running };
+    const hello = await readHello(createRecordReader(source, engine));
+    return hello.source.id;
   } finally {
     await source.close();
   }

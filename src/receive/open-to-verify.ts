@@ -5,7 +5,7 @@ import { acquireLock } from '../block/lock.js';
 import { stateDirectoryPath } from '../block/state-directory.js';
 import { assertTargetUsable, inspectTarget } from '../block/target.js';
 import { LvmsyncError } from '../errors.js';
-import type { OpenTargetOptions } from './open-target.js';
+import type { OpenTarget, OpenTargetOptions } from './open-target.js';
 import { openTargetState } from './state-directory.js';
 
 export interface OpenToVerifyOptions extends Omit<OpenTargetOptions, 'version'> {
@@ -49,6 +49,14 @@ export async function openTargetToVerify(options: OpenToVerifyOptions): Promise<
   await lock.release();
   await checkPending(id, options);
   return engine.open(targetPath, { mode: 'read', exclusive: forRepair && force !== true });
+}
+
+/** Refuses a target as `openTargetForWriting` does, and opens it to be read. @throws the same */
+export async function openTargetToRehearse(options: OpenTargetOptions): Promise<OpenTarget> {
+  const file = await openTargetToVerify({ ...options, forRepair: true });
+  const id = await identify(options.targetPath);
+  const state = await openTargetState(stateDirectoryPath(options.stateDirectory), id);
+  return { file, id, state, close: file.close };
 }
 
 /** Whoever writes to the target first completes such a run, and then it holds something else. */

@@ -4,6 +4,7 @@ import { LvmsyncError } from '../errors.js';
 import { RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { createRecordReader } from '../transport/record-reader.js';
+import type { RunWatcher } from '../watcher.js';
 import type { OpenTarget } from './open-target.js';
 import { readHandshake } from './read-handshake.js';
 import { createRecordApplier } from './record-applier.js';
@@ -17,6 +18,9 @@ export interface RestoreOptions {
   force?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onWarning?: ((line: string) => void) | undefined;
+  /** Only check the log and the target. */
+  dryRun?: boolean | undefined;
+  watcher?: RunWatcher | undefined;
   /** Called once the log has been found good. */
   beforeWriting?(): Promise<void>;
 }
@@ -40,6 +44,7 @@ export async function restoreLog(
     });
   }
   assertRightTarget(log, target, options);
+  if (options.dryRun) return log;
   await target.state.forgetProgress();
   await options.beforeWriting?.();
   await applyLog(log, target.file, engine, options);
@@ -79,7 +84,7 @@ export function assertLargeEnough({ path, sizeBytes }: BlockFile, highestEnd: nu
 
 /** Its records overlap nowhere, so that they can be written in any order. */
 async function applyLog(
-  { records }: UndoLog,
+  { records, dataBytes }: UndoLog,
   target: BlockFile,
   engine: Engine,
   options: RestoreOptions,
@@ -87,14 +92,20 @@ async function applyLog(
   const source = await openFileSource(options.snapbackPath);
   const applier = createRecordApplier({ target, engine });
   const link = applier.openLink();
+  const { watcher } = options;
+  let toldBytes = 0;
+  watcher?.phase('restore', dataBytes);
   try {
     await readHandshake(source);
     const reader = createRecordReader(source, engine);
     while (applier.records < records) {
       assertNotInterrupted(options.signal, target.path);
       const header = await reader.nextHeader();
-      if (header?.type === RECORD.data) await link.apply(header, reader);
-      else {
+      if (header?.type === RECORD.data) {
+        await link.apply(header, reader);
+        watcher?.advance(applier.dataBytes - toldBytes);
+        toldBytes = applier.dataBytes;
+      } else {
         const body = Buffer.alloc(RECORD_HEADER_BYTES + (header?.payloadBytes ?? 0));
         await reader.readBody(body, RECORD_HEADER_BYTES);
       }

@@ -1,4 +1,5 @@
 /** Back to an older state of a target that is replicated to, by the snapbacks of its history. */
+import { reasonOf } from '../block/errno.js';
 import { identify } from '../block/identity.js';
 import { stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
@@ -6,12 +7,15 @@ import { readManifest, settledManifest, takeBack, writeManifest } from './histor
 import type { Manifest } from './history-manifest.js';
 import { describeState } from './history-plan.js';
 import { type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { openTargetToRehearse } from './open-to-verify.js';
 import { openTargetState } from './state-directory.js';
 
 export interface RollbackToOptions extends OpenTargetOptions {
   /** In UTC, as `stateTime` gives it: back to the newest state that is not later. */
   time: string;
   signal?: AbortSignal | undefined;
+  /** Only say which state it would be; nothing is written. */
+  dryRun?: boolean | undefined;
   /** Told each state that is reached, and the bytes that were written for it. */
   onState?: ((time: string, restoredBytes: number) => void) | undefined;
 }
@@ -41,6 +45,7 @@ export interface TargetStates {
  */
 export async function rollbackTo(options: RollbackToOptions): Promise<RollbackToReport> {
   const { engine, time, targetPath, onState } = options;
+  if (options.dryRun) return rehearse(options);
   const target = await openTargetForWriting(options);
   try {
     let manifest = await settledManifest(target.state, engine);
@@ -62,16 +67,28 @@ export async function rollbackTo(options: RollbackToOptions): Promise<RollbackTo
   }
 }
 
+async function rehearse(options: RollbackToOptions): Promise<RollbackToReport> {
+  const { time, targetPath } = options;
+  const target = await openTargetToRehearse(options);
+  try {
+    const manifest = await readManifest(target.state);
+    if (manifest === undefined) throw unknownTarget(targetPath);
+    return { holds: chooseState(manifest, time, targetPath), restoredBytes: 0 };
+  } finally {
+    await target.close();
+  }
+}
+
 /** @throws LvmsyncError REPLICA_STATE when nothing is known, STATE_UNUSABLE */
 export async function listStates({
   targetPath,
   stateDirectory,
 }: Pick<OpenTargetOptions, 'targetPath' | 'stateDirectory'>): Promise<TargetStates> {
   const id = await identify(targetPath).catch((cause: NodeJS.ErrnoException) => {
-    const errno = cause.code ?? cause.message;
-    throw new LvmsyncError('TARGET_UNSUITABLE', `cannot find ${targetPath}: ${errno}`, {
+    const { words, ...errno } = reasonOf(cause);
+    throw new LvmsyncError('TARGET_UNSUITABLE', `cannot find ${targetPath}: ${words}`, {
       path: targetPath,
-      errno,
+      ...errno,
       hint: 'name the device or file that was replicated to, on the machine where it is',
       cause,
     });

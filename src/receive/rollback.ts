@@ -1,10 +1,13 @@
 /** Puts back what a run has overwritten, from its snapback in either format. */
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { openFileSource } from '../transport/byte-source.js';
+import type { RunWatcher } from '../watcher.js';
 import { readClassicSnapback, restoreClassicSnapback } from './classic-snapback.js';
 import { assertNotOfHistory } from './history.js';
 import { endHistory } from './history-run.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { openTargetToRehearse } from './open-to-verify.js';
 import { readHandshake } from './read-handshake.js';
 import { assertLargeEnough, assertNotInterrupted, restoreLog } from './restore-log.js';
 
@@ -12,6 +15,9 @@ export interface RollbackOptions extends OpenTargetOptions {
   /** The snapback. */
   snapbackPath: string;
   signal?: AbortSignal | undefined;
+  /** Check snapback and target, and write nothing: the report is of what would be restored. */
+  dryRun?: boolean | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface RollbackReport {
@@ -34,22 +40,28 @@ export interface RollbackReport {
  *   what `openTargetForWriting` and the engine throw
  */
 export async function rollback(options: RollbackOptions): Promise<RollbackReport> {
-  const { snapbackPath } = options;
+  const { snapbackPath, watcher } = options;
+  watcher?.phase('check');
   const { protocol, lineBytes } = await readLabel(snapbackPath);
-  const target = await openTargetForWriting(options);
+  const target = await (options.dryRun ? openTargetToRehearse : openTargetForWriting)(options);
   try {
     await assertNotOfHistory(target.state, snapbackPath);
     const report =
       protocol === 3
         ? await restoreClassic(lineBytes, target, options)
         : await restoreUndoLog(target, options);
-    await target.file.flush();
+    watcher?.phase('flush');
+    if (!options.dryRun) await target.file.flush();
     return report;
   } catch (cause) {
     if (cause instanceof LvmsyncError || !(cause instanceof Error && 'code' in cause)) throw cause;
-    const errno = String(cause.code);
-    const message = `cannot read ${snapbackPath}: ${errno}`;
-    throw new LvmsyncError('READ_FAILED', message, { path: snapbackPath, errno, cause });
+    const { words, ...errno } = reasonOf(cause);
+    throw new LvmsyncError('READ_FAILED', `cannot read ${snapbackPath}: ${words}`, {
+      path: snapbackPath,
+      ...errno,
+      hint: 'the target is restored in part only: make the snapback readable and run this again',
+      cause,
+    });
   } finally {
     await target.close();
   }
@@ -83,10 +95,13 @@ async function restoreClassic(
     );
   }
   assertLargeEnough(file, highestEnd);
-  await state.forgetProgress();
-  await endHistory(state, options.onWarning);
-  const proceed = () => assertNotInterrupted(options.signal, options.targetPath);
-  await restoreClassicSnapback(snapbackPath, snapback, file, engine, proceed);
+  if (!options.dryRun) {
+    await state.forgetProgress();
+    await endHistory(state, options.onWarning);
+    options.watcher?.phase('restore');
+    const proceed = () => assertNotInterrupted(options.signal, options.targetPath);
+    await restoreClassicSnapback(snapbackPath, snapback, file, engine, proceed);
+  }
   return { restoredBytes: dataBytes, records, format: 3, ended: undefined, tornBytes };
 }
 

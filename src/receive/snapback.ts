@@ -8,6 +8,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { addPiece, createBatch, type Ranges } from '../block/batch.js';
 import type { BlockFile, Engine } from '../block/engine.js';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
 import { PROTO3_HEADER_BYTES, writeProto3Header } from '../stream/proto3.js';
@@ -157,10 +158,10 @@ async function guard<T>(
     return await act();
   } catch (cause) {
     if (cause instanceof LvmsyncError) throw cause;
-    const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    throw new LvmsyncError(code, `cannot write the snapback ${path}: ${errno}`, {
+    const { errno, words } = reasonOf(cause);
+    throw new LvmsyncError(code, `cannot write the snapback ${path}: ${words}`, {
       path,
-      errno,
+      ...(errno !== undefined && { errno }),
       hint: 'nothing was overwritten that is not in the snapback; free some space or name another file',
       cause,
     });

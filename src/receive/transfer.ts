@@ -26,6 +26,7 @@ import {
 import { zstdAvailable } from '../stream/zstd.js';
 import { createRecordReader, type RecordReader, truncated } from '../transport/record-reader.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import { createChecker } from './checker.js';
 import { createCheckpoints } from './checkpoints.js';
 import { createReceiverLinks, type LinkPolicy, type ReceiverLinks } from './links.js';
@@ -49,6 +50,7 @@ export interface TransferOptions {
   links?: LinkPolicy | undefined;
   /** How long a link may be silent, in milliseconds; 0 for ever. */
   timeoutMs?: number | undefined;
+  watcher?: RunWatcher | undefined;
   /** Whether `finish` waits for the sender's COMMIT. */
   hold?: boolean | undefined;
 }
@@ -72,7 +74,8 @@ export function receiverHello(version: string, target: BlockFile, hold = false):
  *   throw; the sender is told
  */
 export async function receiveTransfer(options: TransferOptions): Promise<Totals> {
-  const { source, answers, target, engine, snapback, progress = noProgressFile } = options;
+  const { source, answers, target, engine, snapback, watcher } = options;
+  const { progress = noProgressFile } = options;
   const reader = createRecordReader(source, engine);
   const { applier = createRecordApplier({ target, engine, snapback }) } = options;
   const hello = await readHello(reader);
@@ -85,12 +88,17 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
     await remember(durableOffset);
     await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
   });
+  // How much a resumed transfer still has to bring is not said.
+  watcher?.phase('apply', accept.resume === undefined ? hello.source.extents.bytes : undefined);
+  let toldBytes = 0;
   let begun: Promise<void> | undefined;
   async function apply(link: LinkApplier, header: RecordHeader, from: RecordReader): Promise<void> {
     // From here on the target may hold chunks that are neither old nor new.
     begun ??= accept.resume === undefined ? remember(0) : Promise.resolve();
     await begun;
     await link.apply(header, from);
+    watcher?.advance(applier.dataBytes - toldBytes);
+    toldBytes = applier.dataBytes;
     await checkpoints.note();
   }
   const first = applier.openLink();
@@ -119,6 +127,7 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
       await answers?.write(encodeMessage(RECORD.prepared));
       await awaitCommit(reader);
     }
+    watcher?.phase('flush');
     await applier.finish();
     await checkpoints.settle(); // or what it remembers would outlive the transfer
     await progress.clear();

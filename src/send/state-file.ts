@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeDurably, writeDurably } from '../block/durable-file.js';
+import { reasonOf } from '../block/errno.js';
 import { assertPrivate, makeStateDirectory, stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
 
@@ -30,10 +31,10 @@ export function stateFile<State>(
 ): StateFile<State> {
   const directory = stateDirectoryPath(asked);
   const path = join(directory, name);
-  const unusable = (done: string, cause: NodeJS.ErrnoException): LvmsyncError =>
+  const unusable = (done: string, cause: unknown): LvmsyncError =>
     new LvmsyncError(
       'STATE_UNUSABLE',
-      `the state of the ${what} cannot be ${done}: ${path}: ${cause.code ?? cause.message}`,
+      `the state of the ${what} cannot be ${done}: ${path}: ${reasonOf(cause).words}`,
       { path, hint: 'make room or name another directory with --state-dir', cause },
     );
   return {

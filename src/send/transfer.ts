@@ -15,10 +15,12 @@ import {
 } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
 import { zstdAvailable, zstdCompress } from '../stream/zstd.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
 import {
@@ -33,7 +35,7 @@ import { createLinkSet, type LinkSet } from './link-set.js';
 import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } from './open-links.js';
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
-import { type SendReport, sendRecords } from './send.js';
+import { interruptedError, type SendReport, sendRecords } from './send.js';
 import { type Skipping, type SkipUnchanged, skipUnchanged } from './skip-unchanged.js';
 
 export interface SendTransferOptions {
@@ -43,6 +45,9 @@ export interface SendTransferOptions {
   /** Compress the data where the receiver can take it. */
   compress?: boolean | undefined;
   signal?: AbortSignal | undefined;
+  /** What limits and counts what is written, over all links. */
+  bandwidth?: Bandwidth | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface ConverseOptions extends SendTransferOptions {
@@ -91,8 +96,8 @@ export function newRun(): string {
  *   engine throws
  */
 export async function sendTransfer(options: ConverseOptions): Promise<SendReport> {
-  const { source, channel, engine, timeoutMs, attempts, onNote } = options;
-  const writer = createStreamWriter(channel.input);
+  const { source, channel, engine, timeoutMs, attempts, onNote, bandwidth, watcher } = options;
+  const writer = createStreamWriter(channel.input, bandwidth);
   const inbox = createInbox({
     source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
     engine,
@@ -119,6 +124,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     });
     const interrupted = accepted.then(({ resume }) => resume !== undefined);
     interrupted.catch(() => undefined); // met below
+    watcher?.phase('check');
     if (!attempts.baseChecked) await checkBase({ ...options, interrupted, writer, inbox, onNote });
     const accept = await accepted;
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
@@ -154,6 +160,8 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       await links?.ready;
       if (!links?.count()) linkSet.add(writer);
     }
+    const resumedBytes = source.extents.totalBytes - extents.totalBytes;
+    watcher?.phase('send', source.extents.totalBytes, resumedBytes + skipping.startSending());
     const { report, totals } = await sendBody(linkSet, skipping.extents, {
       ...options,
       compress,
@@ -161,6 +169,7 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       furtherBuffers: 2 * MAX_LINKS,
     });
     await skipping.finish();
+    watcher?.phase('flush');
     links?.end();
     const prepared = options.hold && inbox.expect(RECORD.prepared);
     // Not before: a receipt for what is still to come would end the listening.
@@ -175,8 +184,14 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     // A receiver that misses the end record must come to an end, and not be kept alive.
     stopKeepingAlive();
     channel.input.end();
-    checkReceipt(parseReceipt((await receipt!).payload), totals);
-    return { ...report, streamBytes: report.streamBytes + endBytes };
+    const said = parseReceipt((await receipt!).payload);
+    checkReceipt(said, totals);
+    return {
+      ...report,
+      streamBytes: report.streamBytes + endBytes,
+      ...{ unchangedBytes: skipping.heldBytes(), resumedBytes },
+      receipt: said,
+    };
   } catch (error) {
     // The receiver must not take the end of the stream for an accident, or wait for more.
     if (!channel.input.destroyed && !channel.input.writableEnded) {
@@ -225,13 +240,14 @@ export async function writeTransfer(
       hint: 'leave --compress out, or use Node 22.15 or later',
     });
   }
-  const writer = createStreamWriter(output);
+  const { source, signal, bandwidth, watcher } = options;
+  const writer = createStreamWriter(output, bandwidth);
+  // A pipe that nobody reads, or a low limit, would not let it notice.
+  signal?.addEventListener('abort', () => writer.fail(interruptedError()), { once: true });
   const openingBytes = await writeOpening(writer, options, newRun());
-  const { report, totals } = await sendBody(
-    createLinkSet([writer]),
-    options.source.extents,
-    options,
-  );
+  watcher?.phase('send', source.extents.totalBytes);
+  const { report, totals } = await sendBody(createLinkSet([writer]), source.extents, options);
+  watcher?.phase('flush');
   const endBytes = await writeEnd(writer, totals);
   await writer.finish();
   return { ...report, streamBytes: openingBytes + report.streamBytes + endBytes };
@@ -247,7 +263,7 @@ interface BodyOptions extends SendTransferOptions {
 async function sendBody(
   output: LinkSet,
   extents: Pick<ExtentSource, 'slices'>,
-  { source, engine, compress, signal, attempts, furtherBuffers, onSent }: BodyOptions,
+  { source, engine, compress, signal, watcher, attempts, furtherBuffers, onSent }: BodyOptions,
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
@@ -264,6 +280,7 @@ async function sendBody(
     output,
     furtherBuffers,
     signal,
+    watcher,
     async onSent(offset, streamBytes) {
       if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);
       await onSent?.(streamBytes);

@@ -23,7 +23,12 @@ export interface SenderHello {
 export interface ReceiverHello {
   version: string;
   capabilities: Capability[];
-  target: { sizeBytes: number; kind: 'block-device' | 'file' };
+  target: {
+    sizeBytes: number;
+    kind: 'block-device' | 'file';
+    /** It is not there yet, and a transfer would make it. */
+    toBeMade?: true;
+  };
 }
 
 export interface Accept {
@@ -104,7 +109,11 @@ export function parseReceiverHello(payload: Buffer): ReceiverHello {
   return {
     version: text(fields, 'version'),
     capabilities: capabilities(fields),
-    target: { sizeBytes: count(target, 'sizeBytes'), kind },
+    target: {
+      sizeBytes: count(target, 'sizeBytes'),
+      kind,
+      ...(target.toBeMade === true && { toBeMade: true }),
+    },
   };
 }
 

@@ -27,7 +27,9 @@ const SAMPLE_BLOCKS = 4096;
 export async function cutOver(migration: Migration, held: OwnSnapshot): Promise<void> {
   const { options, state } = migration;
   const { name: originName, volume } = migration.origin;
+  options.delivery.watcher?.stage('cut-over');
   await beginCutover(migration);
+  options.delivery.watcher?.phase('scan');
   throwIfInterrupted(migration);
   await assertAtRest(migration, REST_WAIT_MS);
   const atRestAt = performance.now();
@@ -80,6 +82,7 @@ async function assertSame(migration: Migration, source: ChangeSource): Promise<v
       sample: choice === 'sample' ? { blocks: SAMPLE_BLOCKS } : undefined,
     });
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    migration.totals.comparedBytes += comparedBytes;
     onSay(`Compared ${comparedBytes} bytes (${choice}) in ${seconds} s`);
     if (remaining.totalBytes === 0) return;
     await record(migration, { held: undefined, begun: false });
@@ -99,6 +102,7 @@ async function assertSame(migration: Migration, source: ChangeSource): Promise<v
 export async function startThere(migration: Migration): Promise<void> {
   const { options } = migration;
   if (options.afterCutover === undefined) return;
+  options.delivery.watcher?.phase('command');
   options.onSay(`Running there: ${options.afterCutover}`);
   try {
     await options.peer.runShell(options.afterCutover);
@@ -155,6 +159,7 @@ async function beginCutover(migration: Migration): Promise<void> {
   const { beforeCutover } = options;
   if (migration.cutover !== undefined || beforeCutover === undefined) return;
   const startedAt = performance.now();
+  options.delivery.watcher?.phase('command');
   options.onSay(`Running here: ${beforeCutover}`);
   try {
     await options.runShell(beforeCutover);

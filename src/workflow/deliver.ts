@@ -7,9 +7,11 @@ import type { LinkWishes } from '../send/open-links.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
 import type { SkipUnchanged } from '../send/skip-unchanged.js';
 import { type Attempts, newRun, sendTransfer } from '../send/transfer.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
 import { firstAnswer } from '../transport/first-answer.js';
 import { explainEnd } from '../transport/remote-exit.js';
+import type { RunWatcher } from '../watcher.js';
 
 /** How long a far side may take to end once the stream to it has failed, in milliseconds. */
 const END_GRACE_MS = 10_000;
@@ -47,6 +49,9 @@ export interface ConversationOptions {
   /** Told what the receiver prints. */
   onStderr(chunk: Buffer): void;
   onWarning?: ((line: string) => void) | undefined;
+  /** What limits and counts what is sent. */
+  bandwidth?: Bandwidth | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface DeliverOptions extends ConversationOptions {
@@ -102,6 +107,7 @@ async function sendByAny(options: DeliverOptions): Promise<SendReport> {
       options.onWarning?.('unchanged blocks are sent too: it cannot be asked what it holds');
     }
   }
+  options.watcher?.phase('connect');
   return sendBlindly(await options.open(3, options.onStderr), options);
 }
 
@@ -116,10 +122,11 @@ export async function converseUntilDone<T>(
   options: ConversationOptions,
   talk: (channel: Channel) => Promise<T>,
 ): Promise<T | undefined> {
-  const { retries, signal, onWarning } = options;
+  const { retries, signal, onWarning, watcher } = options;
   let connected = false;
   for (let retry = 0; ; retry++) {
     try {
+      watcher?.phase('connect');
       const channel = await openForProto4(options, connected);
       if (channel === undefined) return undefined;
       connected = true;
@@ -175,7 +182,7 @@ export async function openForProto4(
 }
 
 function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendReport> {
-  const { source, engine, signal } = options;
+  const { source, engine, signal, bandwidth, watcher } = options;
   return throughChannel(channel, options, () => {
     channel.output.resume();
     return send({
@@ -183,7 +190,7 @@ function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendRep
       source: source.data,
       engine,
       output: channel.input,
-      signal,
+      ...{ signal, bandwidth, watcher },
     });
   });
 }

@@ -16,6 +16,8 @@ export interface FillWatch {
   /** Names of its snapshots as they are now; `find` is called when they are others than before. */
   names(): readonly string[];
   find(): Promise<OwnSnapshot[]>;
+  /** Told how full the fullest of them is, from 0 to 1; of a thin pool its fuller part. */
+  onFill?: ((part: number) => void) | undefined;
   /** Told of a snapshot that cannot be extended. */
   onFillingUp?(): void;
   onSay(line: string): void;
@@ -53,7 +55,11 @@ async function watchUntil(watch: FillWatch, signal: AbortSignal): Promise<void> 
       else if (snapshots.map(({ name }) => name).join() !== watch.names().join()) {
         snapshots = await watch.find();
       }
-      for (const snapshot of snapshots) await look(watch, snapshot, sayOnce);
+      let fullest = 0;
+      for (const snapshot of snapshots) {
+        fullest = Math.max(fullest, await look(watch, snapshot, sayOnce));
+      }
+      if (snapshots.length > 0) watch.onFill?.(fullest);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       sayOnce('watch', `how full the snapshots are cannot be seen: ${reason}`);
@@ -62,17 +68,18 @@ async function watchUntil(watch: FillWatch, signal: AbortSignal): Promise<void> 
   }
 }
 
+/** @returns how full the snapshot is, from 0 to 1 */
 async function look(
   watch: FillWatch,
   { volume, name }: OwnSnapshot,
   sayOnce: SayOnce,
-): Promise<void> {
+): Promise<number> {
   const fill = await readSnapshotFill(volume.device);
-  if (fill === undefined) return; // whoever uses it meets that
+  if (fill === undefined) return 1; // whoever uses it meets that
   const percent = (100 * fill.usedBytes) / fill.totalBytes;
-  if (percent < watch.extendAtPercent) return;
+  if (percent < watch.extendAtPercent) return percent / 100;
   const added = extensionBytes(fill.totalBytes, watch.origin.volume.sizeBytes);
-  if (added === 0) return;
+  if (added === 0) return percent / 100;
   try {
     await extendSnapshot(volume, added);
     watch.onSay(`Snapshot ${name} is ${percent.toFixed(0)}% full: extended by ${inBytes(added)}`);
@@ -84,10 +91,15 @@ async function look(
       `snapshot ${name} is ${percent.toFixed(0)}% full and cannot be extended (${reason}): going on as fast as possible; if it overflows, the whole volume is sent or compared again`,
     );
   }
+  return percent / 100;
 }
 
-async function lookAtPool({ origin, extendAtPercent }: FillWatch, sayOnce: SayOnce): Promise<void> {
+async function lookAtPool(
+  { origin, extendAtPercent, onFill }: FillWatch,
+  sayOnce: SayOnce,
+): Promise<void> {
   const { data, metadata } = await readPoolFill(origin.volume.device);
+  onFill?.(Math.max(data, metadata));
   for (const [what, part] of [
     ['data', data],
     ['metadata', metadata],

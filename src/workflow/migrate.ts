@@ -27,6 +27,12 @@ export interface MigrateReport {
   /** From the beginning of the cut-over to its end; undefined after a dry run. */
   downtimeSeconds: number | undefined;
   commandSeconds: number;
+  volumeBytes: number;
+  /** Of all runs together. */
+  rounds: number;
+  /** Of this run: what was sent, as a sum over the rounds, and compared before the cut-over. */
+  dataBytes: number;
+  comparedBytes: number;
 }
 
 /** After so many snapshots that overflowed, larger ones have to be asked for. */
@@ -51,15 +57,17 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
     const migration: Migration = {
       ...{ options, origin, file, state },
       ...{ pendingBytes: [], hurried: false, cutover: undefined },
+      totals: { dataBytes: 0, comparedBytes: 0 },
     };
+    const nothing = reportOf(migration, undefined);
     if (state.delivered === undefined) {
       await checkAndPrintPlan(migration);
-      if (options.dryRun) return { downtimeSeconds: undefined, commandSeconds: 0 };
+      if (options.dryRun) return nothing;
       await watchingFill([fillWatch(migration)], () => bringOver(migration));
     } else {
       if (options.dryRun) {
         options.onSay(`All was delivered ${inUtc(state.delivered.at)}; what is left is the end`);
-        return { downtimeSeconds: undefined, commandSeconds: 0 };
+        return nothing;
       }
       const held = await findHeld(migration);
       if (held !== undefined) await assertNothingSince(migration, held);
@@ -68,10 +76,23 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
     const { cutover } = migration;
     const downtimeSeconds = cutover && (performance.now() - cutover.startedAt) / 1000;
     await cleanUp(volume, file, migration.state.id);
-    return { downtimeSeconds, commandSeconds: cutover?.commandSeconds ?? 0 };
+    return reportOf(migration, downtimeSeconds);
   } finally {
     await lock.release();
   }
+}
+
+function reportOf(
+  { origin, state, totals, cutover }: Migration,
+  downtimeSeconds: number | undefined,
+): MigrateReport {
+  return {
+    downtimeSeconds,
+    commandSeconds: cutover?.commandSeconds ?? 0,
+    volumeBytes: origin.volume.sizeBytes,
+    rounds: state.rounds,
+    ...totals,
+  };
 }
 
 export interface AbortOptions {
@@ -136,6 +157,7 @@ function fillWatch(migration: Migration): FillWatch {
     ...{ origin, extendAtPercent: options.extendAtPercent },
     names: () => migration.state.snapshots,
     find: () => findSnapshots(migration),
+    onFill: options.delivery.watcher?.snapshotFill,
     onFillingUp() {
       migration.hurried = true;
     },

@@ -27,6 +27,7 @@ export async function copyWhole(migration: Migration): Promise<void> {
   const snapshot = going ?? (await takeSnapshot(migration));
   const how = migration.state.copied ? 'Comparing' : 'Copying';
   options.onSay(`${how} ${origin.name} whole, as it was in ${snapshot.name}`);
+  options.delivery.watcher?.stage('copy');
   const startedAt = performance.now();
   const source = await openWholeSource({ ...options, path: snapshot.path });
   const dataBytes = await closing(source, () =>
@@ -48,6 +49,8 @@ export async function copyWhole(migration: Migration): Promise<void> {
  */
 export async function makeRound(migration: Migration, held: OwnSnapshot): Promise<void> {
   const { options, state, origin } = migration;
+  options.delivery.watcher?.stage(`round ${state.rounds + 1}`);
+  options.delivery.watcher?.phase('scan');
   const present = await findSnapshots(migration);
   const last = present.at(-1);
   const next = last === undefined || last.name === held.name ? await takeSnapshot(migration) : last;
@@ -116,6 +119,7 @@ export async function send(
       base,
       skipUnchanged: migration.hurried ? 'never' : delivery.skipUnchanged,
     });
+    migration.totals.dataBytes += dataBytes;
     return dataBytes;
   } finally {
     await connection.close();
@@ -136,6 +140,7 @@ async function repair(migration: Migration, source: ChangeSource): Promise<numbe
       openVerifier: (onStderr) => connection.openVerifier(onStderr, true),
       repair: true,
     });
+    migration.totals.dataBytes += repairedBytes;
     if (remaining.totalBytes === 0) return repairedBytes;
     throw new LvmsyncError(
       'TARGET_DIFFERS',

@@ -62,6 +62,8 @@ export interface Migration {
   pendingBytes: number[];
   /** A snapshot fills up and cannot be extended: no time for what only saves bytes. */
   hurried: boolean;
+  /** What this run has sent and compared, over all of its rounds. */
+  readonly totals: { dataBytes: number; comparedBytes: number };
   /** The cut-over, once it has begun in this run. */
   cutover: { startedAt: number; commandSeconds: number } | undefined;
 }

@@ -132,6 +132,30 @@ test('when a migration is on record, then it is told how far it is, and whether 
   await lock.release();
 });
 
+test('when a target is replicated to, then it is told which state it holds, and how many there are', async () => {
+  const state = newState();
+  const target = delta.target('replica');
+  const times = ['2026-01-30T12:00:00.000Z', '2026-01-31T12:00:00.000Z'];
+  const receive = (...words: string[]) =>
+    lvmsyncOk(
+      [
+        ...['--apply', '-', '--protocol', '4', '--state-dir', state, '--keep', '3'],
+        ...[...words, target],
+      ],
+      { input: stream },
+    );
+  await receive('--state-after', times[0]!);
+  await receive('--state-before', times[0]!, '--state-after', times[1]!);
+  const [history, ...others] = (await statusOf(state)).histories;
+  assert.deepEqual(others, []);
+  assert.match(history.targetId, /^file .*replica \d+$/);
+  assert.deepEqual([history.holds, history.olderStates], [times[1], 1]);
+  assert.match(
+    await textOf(state),
+    /replicated to:\n {2}file .*replica \d+: holds the state of 2026-01-31T12:00:00\.000Z, .* ago; 1 older state kept/,
+  );
+});
+
 test('when files in the state directory are not what they should be, then that is told, and the rest too', async () => {
   const state = newState();
   const names = [
