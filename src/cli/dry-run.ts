@@ -47,12 +47,16 @@ export async function planDelivery(job: Job, plan: Plan): Promise<void> {
   }
 }
 
-export function sayNothingChanged({ reporter }: Job): void {
-  reporter.say(NOTHING_CHANGED);
+export function sayNothingChanged({ reporter, source, destination }: Job): void {
+  reporter.summary([NOTHING_CHANGED], { fields: { source, destination, dryRun: true } });
 }
 
 /** How much a run reads at the most, and how much a full copy would. */
-export function describeAmount({ extents, volumeBytes, description }: ChangeSource): string {
+export function describeAmount({
+  extents,
+  volumeBytes,
+  description,
+}: Pick<ChangeSource, 'extents' | 'volumeBytes' | 'description'>): string {
   const { totalBytes, extentCount } = extents;
   const saved = volumeBytes - totalBytes;
   const less = saved > 0 ? `, ${saved} bytes less than all of it` : '';
