@@ -61,6 +61,16 @@ export const EXAMPLES = {
       'The first copy, into a volume that is made for it:',
       'lvmsync copy --create vg/before backup:/dev/vg/data',
     ],
+    [
+      'The same, run on the host with the target:',
+      'lvmsync copy --create origin:vg/before /dev/vg/data',
+    ],
+  ],
+  pull: [
+    [
+      'What has changed since a snapshot of another host was taken:',
+      'lvmsync pull origin:vg/before /dev/vg/data',
+    ],
   ],
   migrate: [
     [
