@@ -80,6 +80,15 @@ function meddlingRsh(
   return program;
 }
 
+test('when a copy from another host is limited then the sender there keeps to it', async () => {
+  const args = ['--ssh-config', sshd.configFile, `${sshd.alias}:${source}`, target('limited')];
+  const startedAt = performance.now();
+  await lvmsyncOk(['copy', '--bwlimit', '8M', ...args]);
+  const seconds = (performance.now() - startedAt) / 1000;
+  assert.ok(seconds > 1.8, `16 MiB took ${seconds} s`);
+  assert.ok(readFileSync(path('limited')).equals(content));
+});
+
 test('when the connection breaks then a new sender compares what an earlier one sent, and goes on', async () => {
   const copy = target('broken');
   const rsh = meddlingRsh('breaking', { times: 2, cutBytes: 7 * MIB });
