@@ -12,7 +12,7 @@ import {
   streamSource,
   verifyTarget,
 } from '../index.js';
-import { sayNothingChanged } from './dry-run.js';
+import { sayPlan } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { CliOptions } from './options.js';
@@ -33,6 +33,9 @@ export async function runApply(job: Job): Promise<undefined> {
   const answers = options.protocol === 4 && file === '-';
   if (answers && options.json) {
     throw usageError('--json needs standard output, where the answers to the sender go');
+  }
+  if (options.bwlimit !== undefined) {
+    throw usageError('--bwlimit is for what sends, and --apply receives');
   }
   run.name(file, targetPath);
   const input = await openInput(file, engine, job.signal);
@@ -88,10 +91,10 @@ async function checkOnly(
     stateDirectory: options.stateDir,
     onWarning: reporter.warn,
   });
-  reporter.say(
-    `Would write ${writtenBytes} bytes (${recordCount} records) to ${targetPath}; the stream is whole`,
-  );
-  sayNothingChanged(job);
+  const plan = `Would write ${writtenBytes} bytes (${recordCount} records) to ${targetPath}; the stream is whole`;
+  sayPlan(job, [plan], {
+    ...{ destination: targetPath, plannedBytes: writtenBytes, records: recordCount },
+  });
 }
 
 /** `--create-bytes`: started by `lvmsync copy --create` at the other end. */

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { runCommand } from '../support/command.js';
 import { lvmsync, lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
-import { decodeRecord, splitStream, TYPE } from '../support/proto4.js';
+import { decodeRecord, encodeRecord, splitStream, TYPE } from '../support/proto4.js';
 import { startSshd, type TestSshd } from '../support/sshd.js';
+import { createStates } from '../support/states.js';
 import { createStoreFixture, sameContent } from '../support/store-fixture.js';
 import { temporaryDirectory } from '../support/temp-dir.js';
 
@@ -52,6 +53,24 @@ function ssh(command: string[], input?: Buffer) {
 }
 
 describe('lvmsync serve behind a forced command', () => {
+  test('when a sender replicates then the history is kept, and --hold waits for its word', async () => {
+    const states = createStates(1, base.length - (base.length % 512), 2);
+    writeFileSync(target, states.images[0]!);
+    const receive = ['lvmsync', '--apply', '-', '--protocol', '4'];
+    const first = [...receive, '--keep', '2', '--state-after', states.times[0]!, 'data'];
+    assert.equal((await ssh(first, states.full(0))).status, 0);
+    const next = [...receive, '--transactional', '--hold', ...states.words(1, 2), 'data'];
+    const abandoned = await ssh(next, states.delta(1));
+    assert.equal(abandoned.status, 7);
+    assert.ok(sameContent(target, states.images[0]!));
+    const commit = encodeRecord(TYPE.commit, []);
+    const committed = await ssh(next, Buffer.concat([states.delta(1), commit]));
+    assert.equal(committed.status, 0, committed.stderr);
+    assert.ok(sameContent(target, states.images[1]!));
+    await lvmsyncOk(['rollback', '--to', states.times[0]!, target]);
+    assert.ok(sameContent(target, states.images[0]!));
+  });
+
   test('when its target is named, by name or by path, then it is synchronised', async () => {
     for (const name of ['data', target]) {
       writeFileSync(target, base);
