@@ -175,6 +175,18 @@ test('when there is no such source there then its host says so, once, and nothin
   assert.ok(readFileSync(copy).equals(Buffer.alloc(content.length, 0x5a)));
 });
 
+test('when it is only to be said what would be done then nothing is written here', async () => {
+  const copy = target('dry');
+  const there = ['-n', '-e', meddlingRsh('dry', {}), `host:${source}`];
+  const { stderr } = await lvmsyncOk(['copy', ...there, copy]);
+  assert.match(stderr, new RegExp(`at most ${content.length} bytes`));
+  assert.match(stderr, /fit to be written\nNothing was changed/);
+  const repair = await lvmsync(['verify', '--repair', ...there, copy]);
+  assert.equal(repair.status, 1, repair.stderr);
+  assert.ok(readFileSync(copy).equals(Buffer.alloc(content.length, 0x5a)));
+  await lvmsyncFails(['copy', ...there, path('missing')], 3, /missing does not exist/);
+});
+
 test('when a refusal is of this end then it is told once too', async () => {
   const args = ['copy', '--ssh-config', sshd.configFile, `${sshd.alias}:${source}`];
   const { stderr } = await lvmsyncFails([...args, path('missing')], 3, /missing does not exist/);
@@ -219,6 +231,7 @@ test('when the command line names no end on this machine, or no other host, then
   await lvmsyncFails(['pull', 'vg/snap', '/dev/y'], USAGE, /is on this machine/);
   const far = [`host:${source}`, target('usage')];
   await lvmsyncFails(['copy', '--streams', '2', ...far], USAGE, /for a target on another host/);
+  await lvmsyncFails(['copy', '--bwlimit', '1M', ...far], USAGE, /is on another host/);
   const { stdout } = await lvmsync(['pull', '--help']);
-  assert.doesNotMatch(stdout.toString(), /--channels|--streams|--data-channel/);
+  assert.doesNotMatch(stdout.toString(), /--channels|--streams|--data-channel|--bwlimit/);
 });
