@@ -34,6 +34,7 @@ export { type InspectOptions, inspectFile, inspectSource } from './receive/inspe
 export type { InspectedHeader, Inspection } from './receive/inspect-findings.js';
 export type { KeptHistory, KeptSpool, KeptState, KeptTransfer } from './receive/kept-state.js';
 export type { LinkPolicy } from './receive/links.js';
+export { inspectForWriting } from './receive/open-to-verify.js';
 export { type ReceiveOptions, type ReceiveReport, receive } from './receive/receive.js';
 export { type RollbackOptions, type RollbackReport, rollback } from './receive/rollback.js';
 export {
@@ -101,6 +102,7 @@ export {
   migrate,
 } from './workflow/migrate.js';
 export type { MigrateOptions, MigrationPeer, OnStall, VerifyChoice } from './workflow/migration.js';
+export { OFFERS, type Offer, type OfferOptions, offer } from './workflow/offer.js';
 export {
   type MigrationOverview,
   type Overview,
@@ -108,6 +110,14 @@ export {
   type ReplicaOverview,
   takeOverview,
 } from './workflow/overview.js';
+export {
+  type AskOptions,
+  listOffered,
+  type OfferedSource,
+  type PullOptions,
+  type PullReport,
+  pull,
+} from './workflow/pull.js';
 export { type Rehearsal, type RehearseOptions, rehearse } from './workflow/rehearse.js';
 export type { Receiving, ReplicaPair, ReplicateOptions } from './workflow/replica.js';
 export {
@@ -124,4 +134,10 @@ export {
   surveySnapshot,
   surveyStore,
 } from './workflow/survey.js';
-export { type VerifyOptions, type VerifyReport, verify } from './workflow/verify.js';
+export {
+  type VerifyOptions,
+  type VerifyReport,
+  type VerifyWishes,
+  verify,
+} from './workflow/verify.js';
+export { type VerifyPulledOptions, verifyPulled } from './workflow/verify-pulled.js';

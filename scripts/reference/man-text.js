@@ -61,6 +61,16 @@ export const EXAMPLES = {
       'The first copy, into a volume that is made for it:',
       'lvmsync copy --create vg/before backup:/dev/vg/data',
     ],
+    [
+      'The same, run on the host with the target:',
+      'lvmsync copy --create origin:vg/before /dev/vg/data',
+    ],
+  ],
+  pull: [
+    [
+      'What has changed since a snapshot of another host was taken:',
+      'lvmsync pull origin:vg/before /dev/vg/data',
+    ],
   ],
   migrate: [
     [
@@ -68,6 +78,13 @@ export const EXAMPLES = {
       "lvmsync migrate vg/data backup:/dev/vg/data --before-cutover 'systemctl stop db' --after-cutover 'systemctl start db'",
     ],
   ],
+  replicate: [
+    [
+      'Keep a copy up to date, and two days of its earlier states when run hourly:',
+      'lvmsync replicate vg/data backup:/dev/vg/data --keep 48',
+    ],
+  ],
+  doctor: [['Is all there that a transfer takes?', 'lvmsync doctor backup:/dev/vg/data']],
   verify: [
     ['Is it the same?', 'lvmsync verify vg/before backup:/dev/vg/data'],
     ['Make it the same, without any snapshot:', 'lvmsync verify --repair /dev/any backup:/dev/any'],

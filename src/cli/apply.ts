@@ -34,6 +34,9 @@ export async function runApply(job: Job): Promise<undefined> {
   if (answers && options.json) {
     throw usageError('--json needs standard output, where the answers to the sender go');
   }
+  if (options.bwlimit !== undefined) {
+    throw usageError('--bwlimit is for what sends, and --apply receives');
+  }
   run.name(file, targetPath);
   const input = await openInput(file, engine, job.signal);
   if (options.answerChecks) return answerChecks(job, targetPath, engine, input);

@@ -11,6 +11,8 @@ import { inspectCommand } from './inspect-command.js';
 import type { Run } from './job.js';
 import { runMigrate } from './migrate.js';
 import { migrateCommand } from './migrate-command.js';
+import { runPull } from './pull.js';
+import { pullCommand } from './pull-command.js';
 import { runReplicate } from './replicate.js';
 import { replicateCommand } from './replicate-command.js';
 import { runRollback } from './rollback.js';
@@ -31,6 +33,7 @@ export interface CommandEntry {
 /** In the order of `--help`. */
 export const COMMANDS: readonly CommandEntry[] = [
   { define: copyCommand, run: runCopy },
+  { define: pullCommand, run: runPull },
   { define: migrateCommand, run: runMigrate },
   { define: replicateCommand, run: runReplicate },
   { define: verifyCommand, run: runVerify },

@@ -1,7 +1,6 @@
 /** Receivers for what the command line names as a destination: on this machine, or through SSH. */
 import {
   applyStream,
-  bootstrapped,
   type ChangeSource,
   type Channel,
   type Destination,
@@ -11,14 +10,12 @@ import {
   type Protocol,
   type ReplicaRun,
   remoteCommandLine,
-  rshTransport,
   runHere,
   runThere,
-  sshHostArgument,
-  sshTransport,
   type Transport,
   verifyTarget,
 } from '../index.js';
+import { connectToHost, openTransport } from './host.js';
 import type { Job } from './job.js';
 import type { CliOptions } from './options.js';
 import { replicaWords } from './replica-words.js';
@@ -52,7 +49,7 @@ export interface ConnectOptions {
 export async function runOnTarget(job: Job, place: Destination, line: string): Promise<void> {
   const { relay } = job.reporter;
   if (place.kind === 'local') return runHere(line, relay);
-  const transport = openTransport(job, place.user, place.host);
+  const transport = openTransport(job, place);
   try {
     await runThere(transport, line, relay);
   } finally {
@@ -62,71 +59,33 @@ export async function runOnTarget(job: Job, place: Destination, line: string): P
 
 export function connectTo(job: Job, place: Destination, connecting: ConnectOptions): Connection {
   const { engine, source } = connecting;
-  let transport: Transport | undefined;
-  let endedWell = false;
-
-  /** Goes on with the connection whose last receiver ended well; makes a new one after a failure. */
-  async function receiver(
-    { user, host }: { user?: string | undefined; host: string },
-    start: (transport: Transport) => Promise<Channel>,
-  ): Promise<Channel> {
-    if (!endedWell) await transport?.close();
-    if (!endedWell || transport === undefined) transport = openTransport(job, user, host);
-    endedWell = false;
-    const channel = await start(transport);
-    channel.end.then(({ status }) => {
-      endedWell = status === 0;
-    });
-    return channel;
+  const { path } = place;
+  const { repair } = job.options;
+  if (place.kind === 'local') {
+    return {
+      open: (protocol) => openLocalChannel(job, connecting, path, protocol),
+      openVerifier: (_, forRepair = repair) =>
+        openLocalVerifier(job, source, engine, path, forRepair),
+      describeReceiver: () => undefined,
+      close: async () => {},
+    };
   }
-
+  const host = connectToHost(job, place);
   return {
-    async open(protocol, onStderr) {
-      if (place.kind === 'local') return openLocalChannel(job, connecting, place.path, protocol);
-      return receiver(place, (there) =>
-        openRemoteChannel(job, there, place.path, protocol, onStderr, connecting),
-      );
-    },
-    async openVerifier(onStderr, forRepair = job.options.repair) {
-      if (place.kind === 'local') {
-        return openLocalVerifier(job, source, engine, place.path, forRepair);
-      }
-      return receiver(place, (there) =>
-        there.open(verifierArgv(job, place.path, forRepair, source.volumeBytes), onStderr),
-      );
-    },
+    open: (protocol, onStderr) =>
+      host.start((transport) =>
+        openRemoteChannel(job, transport, path, protocol, onStderr, connecting),
+      ),
+    openVerifier: (onStderr, forRepair = repair) =>
+      host.start((transport) =>
+        transport.open(verifierArgv(job, path, forRepair, source.volumeBytes), onStderr),
+      ),
     describeReceiver(protocol) {
-      if (place.kind === 'local') return undefined;
-      const argv = receiverArgv(job, place.path, protocol, connecting);
+      const argv = receiverArgv(job, path, protocol, connecting);
       return remoteCommandLine(argv, job.options.remoteCommand);
     },
-    async close() {
-      await transport?.close();
-    },
+    close: host.close,
   };
-}
-
-export function openTransport(job: Job, user: string | undefined, host: string): Transport {
-  const transport = openPlainTransport(job, user, host);
-  const { bootstrap, timeout } = job.options;
-  if (!bootstrap) return transport;
-  return bootstrapped(transport, { timeoutMs: timeout * 1000, onNote: job.reporter.note });
-}
-
-function openPlainTransport({ options, reporter }: Job, user: string | undefined, host: string) {
-  const { remoteCommand } = options;
-  if (options.rsh !== undefined) {
-    const address = sshHostArgument(user, host);
-    return rshTransport({ command: options.rsh, host: address, remoteCommand });
-  }
-  return sshTransport({
-    user,
-    host,
-    remoteCommand,
-    configPath: options.sshConfig,
-    onNote: reporter.note,
-    onWarning: reporter.warn,
-  });
 }
 
 async function openLocalChannel(
@@ -207,7 +166,7 @@ function createWords({ create, thinpool }: CliOptions, volumeBytes: number): str
 }
 
 /** What only a receiver of ours understands. */
-function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[] {
+export function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[] {
   const words = ['--protocol', '4', '--timeout', String(timeout)];
   if (queueDepth !== undefined) words.push('--queue-depth', String(queueDepth));
   if (bufferMemory !== undefined) words.push('--buffer-memory', String(bufferMemory));

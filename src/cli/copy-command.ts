@@ -31,8 +31,11 @@ export function copyCommand(): Command {
     .description(
       'Copy a whole snapshot, volume, block device or file. Zeroes are not sent. May be interrupted and run again: it goes on where it was.',
     )
-    .argument('<source>', 'a snapshot, a logical volume, a block device or a file')
-    .argument('<target>', 'what becomes the same: [[user@]host:]device')
+    .argument(
+      '<source>',
+      'a snapshot, a logical volume, a block device or a file: [[user@]host:]source',
+    )
+    .argument('<target>', 'what becomes the same: [[user@]host:]device; one of the two is here')
     .addOption(
       new Option(
         '--create',

@@ -12,12 +12,31 @@ import { deliveryOptions } from './delivery.js';
 import { planDelivery } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
+import { planPull, pullHere, pullResult } from './pull.js';
+import { remoteSource } from './source-host.js';
 
-/** `lvmsync copy SOURCE TARGET`: every byte of a volume, but for its zeroes. */
+/** `lvmsync copy SOURCE TARGET`: every byte of a volume, but for its zeroes. Either may be elsewhere. */
 export async function runCopy(job: Job): Promise<undefined> {
-  const { source: name = '', destination: target = '', options, reporter, run } = job;
+  const { source: name = '', destination: target = '', options } = job;
   if (options.thinpool !== undefined && !options.create)
     throw usageError('--thinpool needs --create');
+  const there = remoteSource(job, name, target);
+  if (there === undefined) return copyFromHere(job, name, target);
+  const engine = openEngine(job);
+  const startedAt = performance.now();
+  if (options.dryRun) return planPull(job, there, 'whole', engine);
+  const report = await pullHere(job, there, 'whole', engine);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const { volumeBytes, streamBytes } = report;
+  job.reporter.summary([copiedLine(volumeBytes, seconds, streamBytes)], pullResult(job, report));
+}
+
+function copiedLine(volumeBytes: number, seconds: number, streamBytes: number): string {
+  return `Copied ${volumeBytes} bytes in ${seconds.toFixed(2)} seconds, as ${streamBytes} bytes of stream`;
+}
+
+async function copyFromHere(job: Job, name: string, target: string): Promise<undefined> {
+  const { options, reporter, run } = job;
   const place = parseDestination(target);
   const engine = openEngine(job);
   const startedAt = performance.now();
@@ -49,7 +68,7 @@ export async function runCopy(job: Job): Promise<undefined> {
       const { volumeBytes } = source;
       const { passedBytes: streamBytes } = run.bandwidth;
       const figures = { source: name, destination: target, volumeBytes, report, streamBytes };
-      const copied = `Copied ${volumeBytes} bytes in ${seconds.toFixed(2)} seconds, as ${streamBytes} bytes of stream`;
+      const copied = copiedLine(volumeBytes, seconds, streamBytes);
       reporter.summary([...transferLines(figures), copied], transferResult(figures));
     } finally {
       await connection.close();

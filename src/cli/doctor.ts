@@ -14,8 +14,8 @@ import {
   standardOutput,
   type Transport,
 } from '../index.js';
-import { openTransport } from './connect.js';
 import type { DoctorOwnOptions } from './doctor-command.js';
+import { openTransport } from './host.js';
 import type { Job } from './job.js';
 import { OUTPUT } from './shared-options.js';
 import { packageVersion } from './version.js';
@@ -67,7 +67,7 @@ function openNotedTransport(
     notes.push(line);
     job.reporter.note(line);
   };
-  return openTransport({ ...job, reporter: { ...job.reporter, note } }, user, host);
+  return openTransport({ ...job, reporter: { ...job.reporter, note } }, { user, host });
 }
 
 function tell(

@@ -57,12 +57,20 @@ export function sayPlan({ reporter }: Job, lines: string[], fields: Record<strin
 }
 
 /** As `describeAmount`, for `--json`. */
-export function amountFields({ description, volumeBytes, extents }: ChangeSource) {
+export function amountFields({
+  description,
+  volumeBytes,
+  extents,
+}: Pick<ChangeSource, 'description' | 'volumeBytes' | 'extents'>) {
   return { source: description, volumeBytes, plannedBytes: extents.totalBytes };
 }
 
 /** How much a run reads at the most, and how much a full copy would. */
-export function describeAmount({ extents, volumeBytes, description }: ChangeSource): string {
+export function describeAmount({
+  extents,
+  volumeBytes,
+  description,
+}: Pick<ChangeSource, 'extents' | 'volumeBytes' | 'description'>): string {
   const { totalBytes, extentCount } = extents;
   const saved = volumeBytes - totalBytes;
   const less = saved > 0 ? `, ${saved} bytes less than all of it` : '';

@@ -3,6 +3,7 @@ import { EXIT, LvmsyncError, reasonOf } from '../index.js';
 import { runApply } from './apply.js';
 import { collectInOneGo } from './heap.js';
 import { createLiveRun, type LiveRun } from './live-run.js';
+import { runOffer } from './offer.js';
 import { type Chosen, helpOf, parseCommandLine } from './program.js';
 import { createReporter } from './reporter.js';
 import { createScreen } from './screen.js';
@@ -39,7 +40,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     const [source, destination] = words;
     live = createLiveRun({ command, words, options, screen, reporter });
     const isReceiver = options.apply !== undefined || options.server;
-    const run = chosen.run ?? (isReceiver ? runApply : runSync);
+    const runClassic = isReceiver ? runApply : options.sendToStdio ? runOffer : runSync;
+    const run = chosen.run ?? runClassic;
     const { signal } = interruption;
     const job = { words, source, destination, options, reporter, run: live, signal };
     const exit = (await run(job)) ?? EXIT.success;

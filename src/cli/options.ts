@@ -1,4 +1,4 @@
-import type { EngineChoice } from '../index.js';
+import type { EngineChoice, Offer } from '../index.js';
 
 /**
  * What the classic command line says, and what several commands have in common; names as commander
@@ -38,6 +38,10 @@ export interface CliOptions {
   /** Of a receiver: only say what the target holds. */
   answerChecks?: true;
   repair?: true;
+  /** Of a sender: the conversation is on standard input and output. */
+  sendToStdio?: Offer;
+  /** Of the same: the source is the whole of what is named, not the changes that it lists. */
+  whole?: true;
   /** Of a copy: make the target where there is none. */
   create?: true;
   thinpool?: string;

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { OFFERS } from '../index.js';
 import { COMMANDS } from './command-table.js';
 import type { Run } from './job.js';
 import { meantCommand } from './mistyped.js';
@@ -11,6 +12,7 @@ import {
   channels,
   compress,
   dataChannel,
+  dataSource,
   debug,
   dryRun,
   engine,
@@ -18,6 +20,7 @@ import {
   GROUP,
   json,
   noSkipUnchanged,
+  noVerifyBase,
   OUTPUT,
   progress,
   progressFd,
@@ -27,11 +30,15 @@ import {
   retries,
   rsh,
   skipUnchanged,
+  snapback,
+  snapbackFormat,
   sshConfig,
   stateDir,
   streams,
   timeout,
+  transactional,
   verbose,
+  verifyBase,
 } from './shared-options.js';
 import { packageVersion } from './version.js';
 
@@ -122,29 +129,9 @@ function classicProgram(): Command {
     .addOption(debug())
     .addOption(quiet())
     .addOption(dryRun())
-    .addOption(
-      new Option(
-        '-b, --snapback <file>',
-        'save what is overwritten, on the receiving side',
-      ).helpGroup(GROUP.checks),
-    )
-    .addOption(
-      new Option(
-        '--snapback-format <format>',
-        '4 for rollback, 3 for what an original lvmsync can apply (default: 4)',
-      )
-        .choices(['3', '4'])
-        .argParser(parseFormat)
-        .helpGroup(GROUP.checks),
-    )
-    .addOption(
-      new Option(
-        '--transactional',
-        'write nothing before everything has come: the target becomes new, or stays as it is',
-      )
-        .conflicts('stdout')
-        .helpGroup(GROUP.checks),
-    )
+    .addOption(snapback())
+    .addOption(snapbackFormat())
+    .addOption(transactional())
     .addOption(stateDir())
     .addOption(
       new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
@@ -158,6 +145,13 @@ function classicProgram(): Command {
     .addOption(new Option('--state-before <time>').hideHelp().argParser(parseStateBefore))
     .addOption(new Option('--state-after <time>').hideHelp().argParser(parseStateAfter))
     .addOption(new Option('--hold').hideHelp())
+    .addOption(
+      new Option('--send-to-stdio <offer>')
+        .choices([...OFFERS])
+        .hideHelp()
+        .conflicts(['apply', 'server', 'stdout']),
+    )
+    .addOption(new Option('--whole').hideHelp())
     .addOption(new Option('--create-bytes <size>').hideHelp().argParser(parseBytes))
     .addOption(new Option('--create-thinpool <pool>').hideHelp())
     .addOption(
@@ -166,12 +160,7 @@ function classicProgram(): Command {
         'snapback',
       ]),
     )
-    .addOption(
-      new Option(
-        '-r, --data-source <device>',
-        'read the data here: a later snapshot of the same origin',
-      ),
-    )
+    .addOption(dataSource())
     .addOption(
       new Option(
         '--cow-device <store>',
@@ -200,16 +189,8 @@ function classicProgram(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
-    .addOption(
-      new Option(
-        '--verify-base <how>',
-        'check that the target holds what the changes were made to before writing',
-      )
-        .choices(['sample', 'full'])
-        .default('sample')
-        .helpGroup(GROUP.checks),
-    )
-    .addOption(new Option('--no-verify-base', 'write without that check').helpGroup(GROUP.checks))
+    .addOption(verifyBase())
+    .addOption(noVerifyBase())
     .addOption(force())
     .addOption(bwlimit())
     .addOption(progress())
@@ -240,9 +221,4 @@ function parseProtocol(text: string): 3 | 4 | 'auto' {
   if (text === 'auto') return text;
   if (text === '3' || text === '4') return text === '3' ? 3 : 4;
   throw new InvalidArgumentError('Allowed choices are 3, 4, auto.');
-}
-
-function parseFormat(text: string): 3 | 4 {
-  if (text === '3' || text === '4') return text === '3' ? 3 : 4;
-  throw new InvalidArgumentError('Allowed choices are 3, 4.');
 }

@@ -50,7 +50,7 @@ const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 export function parseServeRequest(command: string, policy: ServePolicy): ServeRequest {
   const [program, apply, dash, ...words] = splitRequest(command);
   if (program !== 'lvmsync' || apply !== '--apply' || dash !== '-') {
-    throw refused('only `lvmsync --apply -` is served');
+    throw refused('only `lvmsync --apply -` and `lvmsync --send-to-stdio` are served');
   }
   const target = words.pop();
   const options: Omit<ServeRequest, 'targetPath'> = {};
@@ -124,7 +124,8 @@ export function asksForProto4(command: string): boolean {
   return / --protocol 4 /.test(command);
 }
 
-function splitRequest(command: string): string[] {
+/** The words of a request, of which nothing is run. @throws LvmsyncError TARGET_UNSUITABLE */
+export function splitRequest(command: string): string[] {
   if (Buffer.byteLength(command) > MAX_COMMAND_BYTES) throw refused('the command is too long');
   const words: string[] = [];
   for (let at = 0; at < command.length; ) {
@@ -145,7 +146,11 @@ function splitRequest(command: string): string[] {
   return words;
 }
 
-function parseLimit<T>(option: string, parse: (text: string) => T, text: string | undefined): T {
+export function parseLimit<T>(
+  option: string,
+  parse: (text: string) => T,
+  text: string | undefined,
+): T {
   try {
     return parse(text ?? '');
   } catch (cause) {
@@ -154,7 +159,7 @@ function parseLimit<T>(option: string, parse: (text: string) => T, text: string 
   }
 }
 
-function parseSeconds(text: string | undefined): number {
+export function parseSeconds(text: string | undefined): number {
   const seconds = Number(text);
   if (text !== undefined && /^\d+(\.\d+)?$/.test(text) && seconds <= MAX_SECONDS) return seconds;
   throw refused('--timeout needs a number of seconds');
@@ -178,7 +183,7 @@ function findTarget(name: string | undefined, { targets }: ServePolicy): string 
   throw refused('the target is none of those that are served');
 }
 
-function refused(why: string): LvmsyncError {
+export function refused(why: string): LvmsyncError {
   return new LvmsyncError('TARGET_UNSUITABLE', `lvmsync serve refuses: ${why}`, {
     hint: 'the forced command in authorized_keys on that host lists what this key may do',
   });

@@ -13,10 +13,22 @@ import {
 } from '../index.js';
 import { engineLimits } from './engine.js';
 import { type Job, usageError } from './job.js';
+import { runOffer } from './offer.js';
+import {
+  isOfferRequest,
+  type OfferPolicy,
+  type OfferRequest,
+  parseOfferRequest,
+} from './offer-request.js';
 import { replicaRun } from './replica-words.js';
-import { createReporter } from './reporter.js';
+import { createReporter, type Reporter } from './reporter.js';
 import type { ServeOptions } from './serve-command.js';
-import { asksForProto4, parseServeRequest, type ServeRequest } from './serve-request.js';
+import {
+  asksForProto4,
+  parseServeRequest,
+  type ServePolicy,
+  type ServeRequest,
+} from './serve-request.js';
 import { packageVersion } from './version.js';
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
@@ -24,25 +36,40 @@ const STDIN_FD = 0;
 const SENDER = 'the sender';
 
 /**
- * `lvmsync serve`: a receiver for a forced command in authorized_keys. What the client asked for is
- * in SSH_ORIGINAL_COMMAND; it chooses among what the options here allow.
+ * `lvmsync serve`: a receiver, or a sender on request, for a forced command in authorized_keys.
+ * What the client asked for is in SSH_ORIGINAL_COMMAND; it chooses among what the options here
+ * allow.
  *
  * @returns the exit code
  */
-export async function runServe({ options, run }: Job<ServeOptions>): Promise<ExitCode> {
+export async function runServe(job: Job<ServeOptions>): Promise<ExitCode> {
+  const { options } = job;
   const command = process.env.SSH_ORIGINAL_COMMAND;
   let reporter = createReporter({});
   try {
+    if (options.target === undefined && options.source === undefined) {
+      throw usageError('lvmsync serve needs --target or --source: what it serves');
+    }
     if (command === undefined) {
       throw usageError(
         'lvmsync serve has no SSH_ORIGINAL_COMMAND',
         'it is for command="..." in authorized_keys: see docs/security.md',
       );
     }
-    const request = await understand(command, options, reporter.hushFailure);
+    if (isOfferRequest(command)) {
+      const request = await understand(command, reporter.hushFailure, () =>
+        parseOfferRequest(command, offerPolicy(options)),
+      );
+      reporter = createReporter(request.options);
+      await sendWhatIsAsked(job, request, reporter);
+      return EXIT.success;
+    }
+    const request = await understand(command, reporter.hushFailure, () =>
+      parseServeRequest(command, servePolicy(options)),
+    );
     reporter = createReporter(request);
-    run.name('-', request.targetPath);
-    await serve(request, options, reporter, run.watcher);
+    job.run.name('-', request.targetPath);
+    await serve(request, options, reporter, job.run.watcher);
     return EXIT.success;
   } catch (error) {
     reporter.failure(error);
@@ -50,18 +77,31 @@ export async function runServe({ options, run }: Job<ServeOptions>): Promise<Exi
   }
 }
 
-/** The sender is told of a refusal before anything else is done. */
-async function understand(
-  command: string,
-  { target: targets, snapbackDir, allowForce }: ServeOptions,
-  onTold: () => void,
-): Promise<ServeRequest> {
+function servePolicy({ target, snapbackDir, allowForce }: ServeOptions): ServePolicy {
+  return {
+    targets: target ?? new Map(),
+    allowSnapback: snapbackDir !== undefined,
+    allowForce: allowForce ?? false,
+  };
+}
+
+function offerPolicy({ source, allowForce }: ServeOptions): OfferPolicy {
+  return { sources: source ?? new Map(), allowForce: allowForce ?? false };
+}
+
+async function sendWhatIsAsked(
+  job: Job<ServeOptions>,
+  { options, sourcePath }: OfferRequest,
+  reporter: Reporter,
+): Promise<void> {
+  const all = { ...job.options, ...options };
+  await runOffer({ ...job, source: sourcePath, destination: undefined, options: all, reporter });
+}
+
+/** The other end is told of a refusal before anything else is done. */
+async function understand<T>(command: string, onTold: () => void, parse: () => T): Promise<T> {
   try {
-    return parseServeRequest(command, {
-      targets,
-      allowSnapback: snapbackDir !== undefined,
-      allowForce: allowForce ?? false,
-    });
+    return parse();
   } catch (error) {
     const told = await refuseSender(standardOutput(), error);
     if (told && asksForProto4(command)) onTold();
@@ -72,7 +112,7 @@ async function understand(
 async function serve(
   request: ServeRequest,
   { engine: choice, snapbackDir }: Job<ServeOptions>['options'],
-  reporter: ReturnType<typeof createReporter>,
+  reporter: Reporter,
   watcher: RunWatcher,
 ): Promise<void> {
   const { targetPath, snapbackName, timeout = DEFAULT_TIMEOUT_SECONDS, force } = request;

@@ -155,6 +155,51 @@ function parseDescriptor(text: string): number {
   throw new InvalidArgumentError('It is the number of an open descriptor, such as 3.');
 }
 
+export const dataSource = () =>
+  new Option(
+    '-r, --data-source <device>',
+    'read the data here: a later snapshot of the same origin',
+  );
+
+export const snapback = () =>
+  new Option('-b, --snapback <file>', 'save what is overwritten, on the receiving side').helpGroup(
+    GROUP.checks,
+  );
+
+export const snapbackFormat = () =>
+  new Option(
+    '--snapback-format <format>',
+    '4 for rollback, 3 for what an original lvmsync can apply (default: 4)',
+  )
+    .choices(['3', '4'])
+    .argParser(parseFormat)
+    .helpGroup(GROUP.checks);
+
+export const transactional = () =>
+  new Option(
+    '--transactional',
+    'write nothing before everything has come: the target becomes new, or stays as it is',
+  )
+    .conflicts('stdout')
+    .helpGroup(GROUP.checks);
+
+export const verifyBase = () =>
+  new Option(
+    '--verify-base <how>',
+    'check that the target holds what the changes were made to before writing',
+  )
+    .choices(['sample', 'full'])
+    .default('sample')
+    .helpGroup(GROUP.checks);
+
+export const noVerifyBase = () =>
+  new Option('--no-verify-base', 'write without that check').helpGroup(GROUP.checks);
+
+function parseFormat(text: string): 3 | 4 {
+  if (text === '3' || text === '4') return text === '3' ? 3 : 4;
+  throw new InvalidArgumentError('Allowed choices are 3, 4.');
+}
+
 function parseLinks(text: string): number | 'auto' {
   if (text === 'auto') return text;
   if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= 16) return Number(text);

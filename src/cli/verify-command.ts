@@ -40,8 +40,11 @@ export function verifyCommand(): Command {
     .description(
       'Compare a target with a source by hash. Prints the ranges that differ: offset and length in bytes. Exit status 1 if there are any.',
     )
-    .argument('<source>', 'a snapshot, a logical volume, a block device or a file')
-    .argument('<target>', 'what is to be the same: [[user@]host:]device')
+    .argument(
+      '<source>',
+      'a snapshot, a logical volume, a block device or a file: [[user@]host:]source',
+    )
+    .argument('<target>', 'what is to be the same: [[user@]host:]device; one of the two is here')
     .addOption(
       new Option(
         '--sample [size]',

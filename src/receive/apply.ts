@@ -29,6 +29,8 @@ import { readUndoLog } from './undo-log-reader.js';
 export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   /** The stream. One with `rewind` is read and checked whole before the target is touched. */
   input: ByteSource & { rewind?(): void; readonly path?: string };
+  /** Who sends, for messages; `the sender` unless said. */
+  peer?: string | undefined;
   /** How the sender may reach this end with further links. */
   links?: LinkPolicy | undefined;
   /** Where to save what is overwritten. */
@@ -210,18 +212,9 @@ async function receiveAny(
     const { watcher } = options;
     return receive({ source, target: target.file, engine, watcher, ...(snapback && { snapback }) });
   }
-  const { links, timeoutMs, watcher } = options;
-  const transfer = {
-    source,
-    answers,
-    target: target.file,
-    engine,
-    snapback,
-    links,
-    timeoutMs,
-    hold: options.hold,
-    watcher,
-  };
+  const { peer, links, timeoutMs, hold, watcher } = options;
+  const ends = { peer, source, answers, target: target.file };
+  const transfer = { ...ends, engine, snapback, links, timeoutMs, hold, watcher };
   const { records, dataBytes } = options.transactional
     ? await receiveIntoSpool(target, transfer, options)
     : await receiveTransfer({ ...transfer, progress: await openProgress(target, answers) });

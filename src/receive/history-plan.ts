@@ -21,6 +21,8 @@ export interface RunPlan {
   /** The state before the run; undefined when there is no way back to it. */
   from: string | undefined;
   to: string;
+  /** Whether what is overwritten is saved: only where that leads back to `from`. */
+  saves: boolean;
   /** The snapback of an unfinished run, to be gone on with. */
   goOnWith: string | undefined;
   keep: number;
@@ -50,7 +52,14 @@ export function planRun(
   { keep, stateBefore, stateAfter: to }: ReplicaRun,
   targetPath: string,
 ): RunPlan {
-  const startOver = { takeBack: false, from: undefined, to, goOnWith: undefined, keep };
+  const startOver = {
+    takeBack: false,
+    from: undefined,
+    to,
+    saves: false,
+    goOnWith: undefined,
+    keep,
+  };
   if (stateBefore === undefined) return startOver;
   const anyState = stateBefore === 'any';
   const run = known?.run;
@@ -63,11 +72,11 @@ export function planRun(
   if (!anyState && from !== stateBefore && from !== to)
     throw otherState(known, stateBefore, targetPath);
   if (from > to) throw laterState(from, to, targetPath);
-  const plan = { ...startOver, from };
+  const plan = { ...startOver, from, saves: keep > 0 };
   if (run === undefined) return plan;
   // What is sent next covers what that run has written only if it is the same, or was compared.
   const isGoingOn = run.to !== undefined && (anyState || run.to === to);
-  if (isGoingOn) return { ...plan, goOnWith: run.file };
+  if (isGoingOn) return { ...plan, saves: run.file !== undefined, goOnWith: run.file };
   if (run.file === undefined) throw unknownState(known, stateBefore, targetPath);
   return { ...plan, takeBack: true };
 }

@@ -52,14 +52,13 @@ export async function openHistoryRun(
     );
     known = (await takeBack(target, known, { engine, onWarning })).manifest;
   }
-  const { from, to, goOnWith, keep } = plan;
+  const { from, to, saves, goOnWith, keep } = plan;
   let log: Snapback | undefined;
   let beginning: Promise<Manifest> | undefined;
 
   async function begin(): Promise<Manifest> {
-    const isLogged = from !== undefined && (keep > 0 || goOnWith !== undefined);
     const newName = await newSnapbackName(state);
-    const name = isLogged ? (goOnWith ?? newName) : undefined;
+    const name = saves ? (goOnWith ?? newName) : undefined;
     if (name !== undefined) {
       const path = snapbackPath(state, name);
       log = await createUndoLog({ ...options, path, target: file, targetId: id });

@@ -4,10 +4,12 @@
  * whenever a run is cut: what it names is durable before, what it no longer names is removed after.
  * For whoever has the lock of the target alone.
  */
-import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { directoryNames } from '../block/directory-names.js';
 import { writeDurably } from '../block/durable-file.js';
 import type { Engine } from '../block/engine.js';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { syncDirectory } from './append-file.js';
 import {
@@ -37,9 +39,13 @@ export async function readManifest(state: TargetState): Promise<Manifest | undef
     return parseManifest(await readFile(path, 'utf8'), path);
   } catch (cause) {
     if (cause instanceof LvmsyncError) throw cause;
-    const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    const { words, errno } = reasonOf(cause);
     if (errno === 'ENOENT') return undefined;
-    throw new LvmsyncError('READ_FAILED', `cannot read ${path}: ${errno}`, { path, errno, cause });
+    throw new LvmsyncError('READ_FAILED', `cannot read ${path}: ${words}`, {
+      path,
+      ...(errno !== undefined && { errno }),
+      cause,
+    });
   }
 }
 
@@ -54,8 +60,10 @@ export async function writeManifest(state: TargetState, manifest: Manifest): Pro
 
 /** Forgets all there is. */
 export async function dropHistory(state: TargetState): Promise<void> {
-  await rm(manifestPath(state), { force: true });
-  await writing(state, () => syncDirectory(state.historyPath));
+  await writing(state, async () => {
+    await rm(manifestPath(state), { force: true });
+    await syncDirectory(state.historyPath);
+  });
   await removeSnapbacks(state, () => true);
 }
 
@@ -77,7 +85,7 @@ export async function assertNotOfHistory(state: TargetState, path: string): Prom
 
 /** Whether there is anything to forget, readable or not. */
 export async function hasHistory(state: TargetState): Promise<boolean> {
-  return (await fileNames(state)).includes('manifest.json');
+  return (await directoryNames(state.historyPath)).includes('manifest.json');
 }
 
 /** A name that no snapback there has. The directory is made where there is none. */
@@ -87,7 +95,7 @@ export async function newSnapbackName(state: TargetState): Promise<string> {
     await mkdir(state.historyPath, { recursive: true, mode: PRIVATE_MODE });
     await syncDirectory(state.directory);
   });
-  const numbers = (await fileNames(state)).map((name) =>
+  const numbers = (await directoryNames(state.historyPath)).map((name) =>
     Number(SNAPBACK_NAME.exec(name)?.[1] ?? 0),
   );
   return `${Math.max(0, ...numbers) + 1}.undo`;
@@ -149,27 +157,20 @@ async function removeSnapbacks(
   state: TargetState,
   isSuperfluous: (file: string) => boolean,
 ): Promise<void> {
-  for (const name of await fileNames(state)) {
+  for (const name of await directoryNames(state.historyPath)) {
     if (!SNAPBACK_NAME.test(name) || !isSuperfluous(name)) continue;
     await writing(state, () => rm(snapbackPath(state, name), { force: true }));
   }
-}
-
-async function fileNames({ historyPath }: TargetState): Promise<string[]> {
-  return readdir(historyPath).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
 }
 
 async function writing<T>({ historyPath }: TargetState, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (cause) {
-    const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    throw new LvmsyncError('WRITE_FAILED', `cannot write in ${historyPath}: ${errno}`, {
+    const { words, errno } = reasonOf(cause);
+    throw new LvmsyncError('WRITE_FAILED', `cannot write in ${historyPath}: ${words}`, {
       path: historyPath,
-      errno,
+      ...(errno !== undefined && { errno }),
       hint: 'free some space there, or move the state directory to where there is some',
       cause,
     });

@@ -34,9 +34,13 @@ import { noProgressFile, type ProgressFile, transferName } from './progress.js';
 import { createRecordApplier, type LinkApplier, type RecordApplier } from './record-applier.js';
 import type { Snapback } from './snapback.js';
 
+const DEFAULT_PEER = 'the sender';
+
 export interface TransferOptions {
   /** From behind the label on. */
   source: ByteSource;
+  /** Who sends, for messages; `the sender` unless said. */
+  peer?: string | undefined;
   /** Where the answers go; none when the stream comes from a file. */
   answers?: StreamWriter | undefined;
   target: BlockFile;
@@ -78,7 +82,7 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   const { progress = noProgressFile } = options;
   const reader = createRecordReader(source, engine);
   const { applier = createRecordApplier({ target, engine, snapback }) } = options;
-  const hello = await readHello(reader);
+  const hello = await readHello(reader, options.peer);
   checkSize(hello, target);
   const accept = await resumption(hello, progress);
   await answers?.write(encodeMessage(RECORD.accept, accept));
@@ -167,14 +171,18 @@ export async function sendRefusal(answers: StreamWriter, error: unknown): Promis
   }
 }
 
-export async function readHello(reader: RecordReader): Promise<SenderHello> {
-  const header = await reader.nextHeader();
+export async function readHello(reader: RecordReader, peer = DEFAULT_PEER): Promise<SenderHello> {
+  let header = await reader.nextHeader();
+  while (header?.type === RECORD.alive) {
+    await readMessage(reader);
+    header = await reader.nextHeader();
+  }
   if (header === undefined) throw truncated('before the sender said who it is');
   if (header.type !== RECORD.hello && header.type !== RECORD.refuse) {
     throw damaged('the stream does not begin with a hello');
   }
   const payload = await readMessage(reader);
-  if (header.type === RECORD.refuse) throw parseRefusal(payload, 'the sender');
+  if (header.type === RECORD.refuse) throw parseRefusal(payload, peer);
   return parseSenderHello(payload);
 }
 
@@ -204,7 +212,7 @@ interface ConversationOptions extends Omit<TransferOptions, 'links'> {
 /** Everything between the hello and the END record, whose totals are returned. */
 async function converse(
   reader: RecordReader,
-  { answers, target, engine, links, apply }: ConversationOptions,
+  { peer = DEFAULT_PEER, answers, target, engine, links, apply }: ConversationOptions,
 ): Promise<Totals> {
   const checker = createChecker({
     target,
@@ -242,7 +250,7 @@ async function converse(
         return totals;
       }
       case RECORD.refuse:
-        throw parseRefusal(await readMessage(reader), 'the sender');
+        throw parseRefusal(await readMessage(reader), peer);
       default:
         throw damaged(`a sender does not send records of type ${header?.type}`);
     }

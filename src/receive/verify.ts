@@ -103,7 +103,8 @@ interface AnswerOptions {
   engine: Engine;
 }
 
-async function answerChecks({
+/** From the sender's label to the receipt. @throws as `verifyTarget` */
+export async function answerChecks({
   source,
   answers,
   target,

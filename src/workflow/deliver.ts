@@ -3,6 +3,7 @@ import type { Engine } from '../block/engine.js';
 import { type ErrorCode, LvmsyncError } from '../errors.js';
 import type { BaseCheck } from '../send/base-check.js';
 import type { ChangeSource } from '../send/change-source.js';
+import { explainedBy } from '../send/conversation.js';
 import type { LinkWishes } from '../send/open-links.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
 import type { SkipUnchanged } from '../send/skip-unchanged.js';
@@ -27,9 +28,9 @@ const PASSING = new Set<ErrorCode>([
   'REMOTE_FAILED',
   'STREAM_TRUNCATED',
 ]);
+/** What passes when the far side of a broken connection has noticed. */
+const HELD = new Set<ErrorCode>(['TARGET_IN_USE', 'SNAPSHOT_IN_USE']);
 const MAX_BACK_OFF_SECONDS = 30;
-
-const SOURCE_MAY_EXPLAIN = new Set<ErrorCode>(['BASE_MISMATCH', 'READ_FAILED']);
 
 export type Protocol = 3 | 4;
 
@@ -76,16 +77,9 @@ export interface DeliverOptions extends ConversationOptions {
  * @throws LvmsyncError the far side's failure where there is one, since it explains the rest
  */
 export async function deliver(options: DeliverOptions): Promise<SendReport> {
-  const { source } = options;
-  try {
-    const report = await sendByAny(options);
-    await source.recheck();
-    return report;
-  } catch (error) {
-    // A snapshot that has filled up reads as errors, or as another base: say what it really is.
-    if (error instanceof LvmsyncError && SOURCE_MAY_EXPLAIN.has(error.code)) await source.recheck();
-    throw error;
-  }
+  const report = await sendByAny(options);
+  await options.source.recheck();
+  return report;
 }
 
 async function sendByAny(options: DeliverOptions): Promise<SendReport> {
@@ -142,10 +136,10 @@ export async function converseUntilDone<T>(
   }
 }
 
-/** Whether a new connection may do better. Where one broke, its receiver may still have the target. */
+/** Whether a new connection may do better. Where one broke, its far side may still hold what it had. */
 function mayPass(error: unknown, brokenConnections: number): error is LvmsyncError {
   if (!(error instanceof LvmsyncError)) return false;
-  return PASSING.has(error.code) || (error.code === 'TARGET_IN_USE' && brokenConnections > 0);
+  return PASSING.has(error.code) || (HELD.has(error.code) && brokenConnections > 0);
 }
 
 /** A receiver that has begun to answer; undefined when it does not know the protocol. */
@@ -191,6 +185,8 @@ function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendRep
       engine,
       output: channel.input,
       ...{ signal, bandwidth, watcher },
+    }).catch(async (error: unknown) => {
+      throw await explainedBy(source, error);
     });
   });
 }

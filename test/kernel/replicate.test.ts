@@ -23,8 +23,10 @@ import { createTargetGroup, deviceDigest, removeTarget } from '../support/transf
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const REFUSED = 3;
-const ORIGIN_BYTES = 16 * MIB;
+const ORIGIN_BYTES = 8 * MIB;
 const STATE = '/run/state';
+/** However slow the machine is. */
+const PATIENCE = { timeoutMs: 600_000 };
 
 /** Runs for each kind of volume, and kills: LVMSYNC_TEST_CYCLES=20 LVMSYNC_TEST_KILLS=50. */
 const CYCLES = Number(process.env.LVMSYNC_TEST_CYCLES ?? 5);
@@ -78,7 +80,7 @@ kernelTests(
         const states: { at: string; digest: string }[] = [];
         for (let cycle = 0; cycle < CYCLES; cycle++) {
           await change(cycle);
-          const { stderr } = await lvmsyncOk(replicate('--keep', String(CYCLES)));
+          const { stderr } = await lvmsyncOk(replicate('--keep', String(CYCLES)), PATIENCE);
           assert.equal(/^Copying/m.test(stderr), cycle === 0, stderr);
           assert.doesNotMatch(stderr, /Comparing|WARNING/);
           const [, at] = /^Replicated: .* holds the state of (\S+), flushed$/m.exec(stderr) ?? [];
@@ -97,12 +99,12 @@ kernelTests(
         }
 
         await change(CYCLES);
-        const { stderr } = await lvmsyncOk(replicate('--keep', '3'));
+        const { stderr } = await lvmsyncOk(replicate('--keep', '3'), PATIENCE);
         assert.match(stderr, /^WARNING: .* holds the state of .*is compared/m);
         assert.match(stderr, /^Comparing .* whole/m);
         await assertSameDevices(origin, target.path);
 
-        await lvmsyncOk(replicate('--remove'));
+        await lvmsyncOk(replicate('--remove'), PATIENCE);
         assert.equal(await listVolumes('near'), volumes);
         assert.deepEqual(readdirSync(STATE), []);
       });
@@ -111,24 +113,29 @@ kernelTests(
     test('when the snapshot that lists the changes overflows then the target is compared, and ends identical', async (context) => {
       const { origin, target, replicate, change } = await prepare(context, 'thick');
       const small = replicate('--snapshot-size', '1M');
-      await lvmsyncOk(small);
+      await lvmsyncOk(small, PATIENCE);
       writeAt(origin, 7, [{ offset: 2 * MIB, length: 3 * MIB }]);
-      const { stderr } = await lvmsyncOk(small);
+      const { stderr } = await lvmsyncOk(small, PATIENCE);
       assert.match(stderr, /^WARNING: snapshot \S+ overflowed: what has changed since/m);
       assert.match(stderr, /^Compared \d+ bytes: 3145728 bytes /m);
       await assertSameDevices(origin, target.path);
       await change(8);
-      assert.doesNotMatch((await lvmsyncOk(small)).stderr, /Compar|Copying/);
+      assert.doesNotMatch((await lvmsyncOk(small, PATIENCE)).stderr, /Compar|Copying/);
       await assertSameDevices(origin, target.path);
     });
 
     test('when something else wrote to the target then it is refused, and --compare mends it', async (context) => {
       const { origin, target, replicate, change } = await prepare(context, 'thick');
-      await lvmsyncOk(replicate());
+      await lvmsyncOk(replicate(), PATIENCE);
       await change(1);
       writeAt(target.path, 9, [{ offset: 0, length: ORIGIN_BYTES }]);
-      await lvmsyncFails(replicate(), REFUSED, /^ {2}something else has written .*--compare/m);
-      const { stderr } = await lvmsyncOk(replicate('--compare'));
+      await lvmsyncFails(
+        replicate(),
+        REFUSED,
+        /^ {2}something else has written .*--compare/m,
+        PATIENCE,
+      );
+      const { stderr } = await lvmsyncOk(replicate('--compare'), PATIENCE);
       assert.match(stderr, /^Comparing /m);
       await assertSameDevices(origin, target.path);
     });
@@ -136,7 +143,7 @@ kernelTests(
     test('when it is a dry run, or cannot be, then nothing is changed', async (context) => {
       const { target, replicate } = await prepare(context, 'thick');
       const volumes = await listVolumes('near');
-      const { stderr } = await lvmsyncOk(replicate('--dry-run', '--pre', 'sync'));
+      const { stderr } = await lvmsyncOk(replicate('--dry-run', '--pre', 'sync'), PATIENCE);
       assert.match(stderr, /^ {2}to send: the whole volume, but for zeroes$/m);
       assert.match(stderr, /^ {2}steps: "sync" here, a snapshot, the target switches$/m);
       await lvmsyncFails(replicate('near/origin'), 2, /no target given for/);
@@ -145,11 +152,16 @@ kernelTests(
         2,
         /near\/origin is named twice/,
       );
-      await lvmsyncFails(replicate('--pre', 'exit 4'), REFUSED, /"exit 4" failed: no snapshot/);
+      await lvmsyncFails(
+        replicate('--pre', 'exit 4'),
+        REFUSED,
+        /"exit 4" failed: no snapshot/,
+        PATIENCE,
+      );
       assert.equal(await listVolumes('near'), volumes);
       const other = await createVolume('near', 'other', ORIGIN_BYTES);
       context.after(() => removeVolumes(other));
-      await lvmsyncOk(replicate());
+      await lvmsyncOk(replicate(), PATIENCE);
       await lvmsyncFails(
         ['replicate', '--state-dir', STATE, 'near/other', target.destination],
         REFUSED,
@@ -164,7 +176,7 @@ kernelTests(
         await change(100 + kill);
         await lvmsyncKilled(replicate('--keep', '2'), () => true, random.below(RUN_MS));
         if (kill % 2 === 0) continue;
-        await lvmsyncOk(replicate('--keep', '2'));
+        await lvmsyncOk(replicate('--keep', '2'), PATIENCE);
         await assertSameDevices(origin, target.path);
         assert.equal((await listVolumes('near')).match(/_lvmsync_/g)?.length, 1);
       }

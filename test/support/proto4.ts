@@ -13,6 +13,7 @@ export const TYPE = {
   open: 6,
   opened: 7,
   join: 8,
+  extents: 9,
   data: 16,
   zero: 17,
   discard: 18,
@@ -20,6 +21,7 @@ export const TYPE = {
   receipt: 20,
   prepared: 21,
   commit: 22,
+  confirm: 23,
   alive: 129,
   durable: 130,
 };

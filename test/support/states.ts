@@ -9,6 +9,8 @@ export interface States {
   times: string[];
   /** The changes that lead from the state before to this one, as a sender's stream. */
   delta(state: number): Buffer;
+  /** Twelve hours after a state, in place of the next one: random changes of its own. */
+  branch(state: number): { image: Buffer; time: string; delta: Buffer };
   /** The whole of a state. */
   full(state: number): Buffer;
   /** What a receiver is told of the run to this state from the one before, or from another. */
@@ -19,6 +21,7 @@ const UNIT_BYTES = 512;
 const MAX_EXTENT_BYTES = 64 << 10;
 const RECORDS = 12;
 const RECORD_EXTENTS = 10;
+const DAY_MS = 86_400_000;
 const FULL_RECORD_BYTES = 1 << 20;
 
 /** Seeded; each state differs from the one before in places of its own. */
@@ -37,6 +40,14 @@ export function createStates(seed: number, sizeBytes: number, count: number): St
     images,
     times,
     delta: (state) => deltas[state]!,
+    branch(state) {
+      const records = changes(random, sizeBytes);
+      return {
+        image: applied(images[state]!, records),
+        time: timeOf(state + 0.5),
+        delta: encodeTransfer(sizeBytes, records, `branch ${seed} ${state}`),
+      };
+    },
     full(state) {
       const records: Buffer[] = [];
       for (let offset = 0; offset < sizeBytes; offset += FULL_RECORD_BYTES) {
@@ -53,7 +64,7 @@ export function createStates(seed: number, sizeBytes: number, count: number): St
 }
 
 function timeOf(state: number): string {
-  return new Date(Date.UTC(2026, 0, 1 + state, 12)).toISOString();
+  return new Date(Date.UTC(2026, 0, 1, 12) + state * DAY_MS).toISOString();
 }
 
 /** Records with extents in random, ascending places that do not overlap; the last in the last blocks. */

@@ -31,7 +31,7 @@ const receiverTemp = path('receiver-tmp');
 let sshd: TestSshd;
 let addons: string;
 before(async () => {
-  addons = await prebuilds('x64');
+  addons = await prebuilds(process.arch);
   mkdirSync(receiverTemp);
   mkdirSync(path('empty'));
   writeFileSync(source, createRandom(7).bytes(VOLUME_BYTES));
@@ -60,7 +60,7 @@ for (const [name, options] of ways) {
     const args = ['copy', ...options(), source, `${sshd.alias}:${target}`];
     await lvmsyncFails(args, 5, /lvmsync was not found there/);
     const { stderr } = await lvmsyncOk([...args, '--bootstrap', '-v']);
-    assert.match(stderr, /Node [\d.]+, x64, glibc; sending lvmsync with its addon/);
+    assert.match(stderr, /Node [\d.]+, \w+, glibc; sending lvmsync with its addon/);
     // Its own engine, and the receiver's.
     assert.equal(stderr.match(/^engine: native/gm)?.length, 2, stderr);
     assertCopied(target);
@@ -85,14 +85,14 @@ test('when the single file is all there is then it sends itself', async () => {
 
   const bare = await runCommand(process.execPath, [program, ...args, destination]);
   assert.equal(bare.status, 0, bare.stderr);
-  assert.match(bare.stderr, /engine: js \(.*no lvmsync\.linux-x64\.node beside/);
+  assert.match(bare.stderr, /engine: js \(.*no lvmsync\.linux-\w+\.node beside/);
   assert.match(bare.stderr, /no native cipher binding/);
   assert.match(bare.stderr, /sending lvmsync without an addon/);
   assertCopied(target);
 
   copyFileSync(
-    join(addons, 'linux-x64', 'lvmsync.glibc.node'),
-    join(alone, 'lvmsync.linux-x64.node'),
+    join(addons, `linux-${process.arch}`, 'lvmsync.glibc.node'),
+    join(alone, `lvmsync.linux-${process.arch}.node`),
   );
   newTarget();
   const whole = await runCommand(process.execPath, [program, ...args, destination]);

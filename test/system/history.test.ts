@@ -78,20 +78,23 @@ async function replicate(last: number, keep: number, ...options: string[]): Prom
   }
 }
 
-for (const options of [[], ['--transactional']]) {
-  test(`when ten runs ${options.join()} are kept, then the target rolls back to any of their states`, async () => {
-    await replicate(CYCLES, CYCLES, ...options);
-    assert.ok(holds(images[CYCLES]));
-    assert.deepEqual(await listed(), [...times.slice(0, -1), `${times[CYCLES]} held`]);
-    for (const chosen of [8, 5, 0]) {
-      const { stderr } = await lvmsyncOk(['rollback', '--to', times[chosen]!, target]);
+for (const { cycles, chosen, options } of [
+  { cycles: CYCLES, chosen: [8, 5, 0], options: [] },
+  { cycles: 4, chosen: [3, 0], options: ['--transactional'] },
+]) {
+  test(`when ${cycles} runs ${options.join()} are kept, then the target rolls back to any of their states`, async () => {
+    await replicate(cycles, cycles, ...options);
+    assert.ok(holds(images[cycles]));
+    assert.deepEqual(await listed(), [...times.slice(0, cycles), `${times[cycles]} held`]);
+    for (const wanted of chosen) {
+      const { stderr } = await lvmsyncOk(['rollback', '--to', times[wanted]!, target]);
       assert.match(
         stderr,
-        new RegExp(`^Restored \\d+ bytes: .* the state of ${times[chosen]}; flushed`),
+        new RegExp(`^Restored \\d+ bytes: .* the state of ${times[wanted]}; flushed`),
       );
-      assert.ok(holds(images[chosen]), `state ${chosen}`);
-      assert.deepEqual(await listed(), [...times.slice(0, chosen), `${times[chosen]} held`]);
-      assert.equal(historyFiles().filter(isSnapback).length, chosen);
+      assert.ok(holds(images[wanted]), `state ${wanted}`);
+      assert.deepEqual(await listed(), [...times.slice(0, wanted), `${times[wanted]} held`]);
+      assert.equal(historyFiles().filter(isSnapback).length, wanted);
     }
     // What the sender takes it to hold is not what it holds.
     await refused(
@@ -185,6 +188,50 @@ test('when a run writes nothing, then its state is one of the history all the sa
   assert.deepEqual(await listed(), [times[0], times[1], `${times[3]} held`]);
 });
 
+test('when a run ended but for saying so in the manifest, then it counts, and what no manifest names is removed', async () => {
+  await replicate(2, 3);
+  const manifest = historyFiles().find((path) => path.endsWith('.json')) ?? '';
+  const { version, snapbacks } = JSON.parse(readFileSync(manifest, 'utf8'));
+  const [first, { file }] = snapbacks;
+  // Between the last write to its snapback and the next one to the manifest.
+  const run = { from: times[1], to: times[2], file };
+  const before = JSON.stringify({ version, snapbacks: [first], run });
+  writeFileSync(manifest, before);
+  const { stdout, stderr } = await lvmsyncOk(['rollback', '--list', target]);
+  assert.equal(stdout.toString(), `${times[0]}\n${times[1]}\n`);
+  assert.match(
+    stderr,
+    /an interrupted run between the state of 2026-01-02T.* and that of 2026-01-03T/,
+  );
+  // Between the first write to a snapback and the one to the manifest.
+  writeFileSync(join(manifest, '..', '7.undo'), 'lvmsync');
+  await receive(states.delta(3), ...words(3, 3));
+  assert.deepEqual(await listed(), [...times.slice(0, 3), `${times[3]} held`]);
+  assert.equal(historyFiles().filter(isSnapback).length, 3);
+  for (const chosen of [2, 1, 0]) {
+    await lvmsyncOk(['rollback', '--to', times[chosen]!, target]);
+    assert.ok(holds(images[chosen]));
+  }
+});
+
+test('when a run without a snapback was cut, then only the same or a compared one goes on, and nothing leads back', async () => {
+  for (const before of [times[2]!, 'any']) {
+    await replicate(2, 3);
+    const options = ['--keep', '0', ...words(3, 0).slice(2)];
+    const cut = states.delta(3).subarray(0, -300);
+    await lvmsyncFails([...RECEIVE, '-v', ...options, target], 7, /ends/, { input: cut });
+    await refused(
+      states.delta(4),
+      /between the state of .*03T.* and that of .*04T.* that of .*03T/,
+      ...words(4, 3, times[2]),
+    );
+    await lvmsyncFails(['rollback', '--to', times[2]!, target], 3, /no snapback that leads back/);
+    await receive(before === 'any' ? states.full(3) : states.delta(3), ...words(3, 3, before));
+    assert.ok(holds(images[3]));
+    assert.deepEqual(await listed(), [`${times[3]} held`]);
+  }
+});
+
 test('when the history cannot be read, then runs are refused, and a full one begins a new one', async () => {
   await replicate(2, 3);
   const manifest = historyFiles().find((path) => path.endsWith('.json')) ?? '';
@@ -196,18 +243,25 @@ test('when the history cannot be read, then runs are refused, and a full one beg
   assert.deepEqual(await listed(), [`${times[3]} held`]);
 });
 
-/** Kills the receiver of a run when it is time; its status, null when it was killed before its end. */
+/**
+ * Kills the receiver of a run so many milliseconds after it is time; its status, null when it was killed before its end.
+ * With a part of the stream it waits for the rest until then.
+ */
 async function receiverKilled(
   stream: Buffer,
+  isWhole: boolean,
   options: string[],
   isTime: () => boolean,
+  milliseconds: number,
 ): Promise<number | null> {
   const args = [lvmsyncPath, ...RECEIVE, '--engine', 'js', ...options, target];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'ignore'] });
   const ended = once(child, 'exit');
   child.stdin.on('error', () => {});
-  child.stdin.end(stream);
+  if (isWhole) child.stdin.end(stream);
+  else child.stdin.write(stream);
   while (child.exitCode === null && child.signalCode === null && !isTime()) await delay(1);
+  await delay(milliseconds);
   child.kill('SIGKILL');
   const [status] = await ended;
   return status;
@@ -217,19 +271,25 @@ test('when the receiver is killed anywhere, then the same run again, another run
   const random = createRandom(2);
   await replicate(2, 5);
   let cut = 0;
+  let takenBack = 0;
   let held = 2;
   for (let round = 0; round < 20; round++) {
     const next = held + 1;
     const options = words(next, 5, times[held]);
-    if (random.chance(0.3)) options.push('--transactional');
-    const threshold = random.below(Math.max(...historyFiles().map(bytesOf), 1 << 20));
-    // Snapbacks of earlier runs are longer than that: the time is that of a new one.
+    const isWhole = random.chance(0.5);
+    if (isWhole && random.chance(0.5)) options.push('--transactional');
+    const stream = states.delta(next);
+    const sent = isWhole
+      ? stream
+      : stream.subarray(0, stream.length * (0.3 + random.below(7) / 10));
+    // So much is saved of a part of the stream too.
+    const threshold = 300 + random.below(isWhole ? stream.length : stream.length / 20);
     const before = new Set(historyFiles());
     const isNew = () =>
       historyFiles().some(
         (path) => isSnapback(path) && !before.has(path) && bytesOf(path) >= threshold,
       );
-    const status = await receiverKilled(states.delta(next), options, isNew);
+    const status = await receiverKilled(sent, isWhole, options, isNew, random.below(40));
     if (status === null) cut++;
     const way = round % 4;
     if (way === 0) {
@@ -240,11 +300,15 @@ test('when the receiver is killed anywhere, then the same run again, another run
       await lvmsyncOk(['rollback', '--to', times[held]!, target]);
     } else if (way === 2) {
       // Other changes since the same state: what was interrupted is taken back first.
-      const again = await lvmsync([...RECEIVE, ...words(next + 1, 5, times[held]), target], {
-        input: states.full(next + 1),
-      });
-      if (again.status === 0) held = next + 1;
-      else {
+      const other = states.branch(held);
+      const from = ['--keep', '5', '--state-after', other.time, '--state-before', times[held]!];
+      const again = await lvmsync([...RECEIVE, ...from, target], { input: other.delta });
+      if (again.status === 0) {
+        takenBack++;
+        assert.ok(holds(other.image), `round ${round}, another state`);
+        await lvmsyncOk(['rollback', '--to', times[held]!, target]);
+      } else {
+        // It had come to its end, but for saying so.
         assert.match(again.stdout.toString('latin1'), /REPLICA_STATE/);
         held = next;
       }
@@ -266,6 +330,7 @@ test('when the receiver is killed anywhere, then the same run again, another run
     }
   }
   assert.ok(cut > 5, `${cut} runs were killed before their end`);
+  assert.ok(takenBack > 0, 'no interrupted run was taken back');
 });
 
 test('when a rollback to a state is killed, then the same again, or a run, ends right', async () => {

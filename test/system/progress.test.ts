@@ -314,6 +314,17 @@ describe('--json', () => {
     assert.match(hint, /lvcreate/);
   });
 
+  test('is one object for a dry run', async () => {
+    const target = makeTarget();
+    const { stdout } = await lvmsyncOk(['copy', '--dry-run', '--json', source, target]);
+    const { seconds: _, ...rest } = JSON.parse(stdout.toString());
+    assert.deepEqual(rest, {
+      ...{ version: 1, command: 'copy', ok: true, exit: 0, source, destination: target },
+      dryRun: true,
+    });
+    assert.ok(readFileSync(target).equals(Buffer.alloc(content.length)));
+  });
+
   test('is one object for a command line that is wrong', async () => {
     const { stdout } = await lvmsyncFails(['copy', '--json', '--no-such'], 2, /unknown option/);
     const { code, exit, message } = JSON.parse(stdout.toString());

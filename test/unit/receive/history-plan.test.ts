@@ -15,13 +15,14 @@ const unfinished = (from?: string, to?: string, file?: string): Manifest => ({
   run: { from, to, file },
 });
 
-type Outcome = 'starts over' | 'begins' | 'goes on' | 'takes back' | 'refused';
+type Outcome = 'starts over' | 'begins' | 'goes on' | 'goes on unsaved' | 'takes back' | 'refused';
 
 function outcome(known: Manifest | undefined, run: Omit<ReplicaRun, 'keep'>): Outcome {
   try {
     const plan = planRun(known, { keep: 3, ...run }, '/dev/target');
     if (plan.takeBack) return 'takes back';
-    if (plan.from === undefined) return 'starts over';
+    if (plan.from === undefined) return plan.saves ? 'begins' : 'starts over';
+    if (!plan.saves) return 'goes on unsaved';
     return plan.goOnWith === undefined ? 'begins' : 'goes on';
   } catch (error) {
     assert.equal((error as { code?: string }).code, 'REPLICA_STATE');
@@ -48,7 +49,7 @@ const CASES: [string, Manifest | undefined, string | undefined, string, Outcome]
   ['A to B', unfinished(A, B, '1.undo'), undefined, C, 'starts over'],
   ['B to C', unfinished(B, C, '1.undo'), A, C, 'refused'],
   ['B to C', unfinished(B, C, '1.undo'), 'any', A, 'refused'],
-  ['A to B without a snapback', unfinished(A, B), A, B, 'begins'],
+  ['A to B without a snapback', unfinished(A, B), A, B, 'goes on unsaved'],
   ['A to B without a snapback', unfinished(A, B), A, C, 'refused'],
   ['A to B without a snapback', unfinished(A, B), 'any', C, 'starts over'],
   ['back to A', unfinished(A, undefined, '1.undo'), A, B, 'takes back'],
