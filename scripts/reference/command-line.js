@@ -9,16 +9,22 @@ export function optionsOf(command) {
     .createHelp()
     .visibleOptions(command)
     .map((option) => {
-      const { flags, short, long, required, optional, description, argChoices: choices } = option;
+      const { flags, short, long, required, optional, description } = option;
+      const { argChoices: choices, helpGroupHeading: group } = option;
       const [, value] = /[<[]([^>\]]+)[>\]]/.exec(flags) ?? [];
       const help = command.createHelp().optionDescription(option);
-      return { flags, short, long, required, optional, value, description, choices, help };
+      return { flags, short, long, required, optional, value, description, choices, group, help };
     });
 }
 
 /** The commands that `--help` shows. */
 export function commandsOf(program) {
   return program.createHelp().visibleCommands(program);
+}
+
+/** In a few words. */
+export function summaryOf(command) {
+  return command.summary() || command.description().split(/(?<=\.) /)[0];
 }
 
 /** What completes a value that is called so. @returns {'file' | 'directory' | undefined} */

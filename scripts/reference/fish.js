@@ -1,12 +1,12 @@
-import { commandsOf, kindOfValue, optionsOf } from './command-line.js';
+import { commandsOf, kindOfValue, optionsOf, summaryOf } from './command-line.js';
 
 /** A completion for fish. Files are offered wherever nothing else is known. */
 export function fishCompletion(program) {
   const commands = commandsOf(program);
   const names = commands.map((command) => command.name()).join(' ');
   const lines = commands.map((command) => {
-    const [summary] = command.description().split(/(?<=\.) /);
-    return `complete -c lvmsync -n __fish_is_first_arg -a ${command.name()} -d ${quote(summary)}`;
+    const summary = quote(summaryOf(command));
+    return `complete -c lvmsync -n __fish_is_first_arg -a ${command.name()} -d ${summary}`;
   });
   for (const command of [program, ...commands]) {
     const seen = `__fish_seen_subcommand_from ${command === program ? names : command.name()}`;

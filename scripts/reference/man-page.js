@@ -1,5 +1,5 @@
 import { EXIT } from '../../dist/index.js';
-import { commandsOf, optionsOf } from './command-line.js';
+import { commandsOf, optionsOf, summaryOf } from './command-line.js';
 import { EXAMPLES, EXIT_MEANINGS, FILES, NOTES } from './man-text.js';
 
 /** One page for the program and one for each command: `{ name, text }`. */
@@ -15,7 +15,6 @@ export function manPages(program) {
 
 function manPage(command, commands, name, names, version) {
   const examples = EXAMPLES[command.name()] ?? [];
-  const [summary] = command.description().split(/(?<=\.) /);
   return [
     `.\\" Written by scripts/reference.js from the definition of the command line.`,
     `.TH ${name.toUpperCase()} 1 "" "lvmsync ${version}" "lvmsync"`,
@@ -23,32 +22,26 @@ function manPage(command, commands, name, names, version) {
     '.nh',
     '.ad l',
     '.SH NAME',
-    `${roff(name)} \\- ${roff(lowerFirst(summary).replace(/\.$/, ''))}`,
+    `${roff(name)} \\- ${roff(lowerFirst(summaryOf(command)).replace(/\.$/, ''))}`,
     '.SH SYNOPSIS',
-    ...synopsis(command, commands),
+    ...synopsis(command),
     '.SH DESCRIPTION',
     ...paragraphs([command.description(), ...(NOTES[command.name()] ?? [])]),
     ...section(
-      'ARGUMENTS',
+      '.SH ARGUMENTS',
       command.registeredArguments.map((argument) => [
         `.I ${roff(argument.name())}`,
         argument.description,
       ]),
     ),
     ...section(
-      'COMMANDS',
-      commands.map((each) => [
-        `.BR ${roff(`lvmsync-${each.name()}`)} (1)`,
-        each.description().split(/(?<=\.) /)[0],
-      ]),
+      '.SH COMMANDS',
+      commands.map((each) => [`.BR ${roff(`lvmsync-${each.name()}`)} (1)`, summaryOf(each)]),
     ),
+    ...options(command),
+    ...section('.SH EXIT STATUS', exitStatuses()),
     ...section(
-      'OPTIONS',
-      optionsOf(command).map(({ flags, help }) => [boldFlags(flags), help]),
-    ),
-    ...section('EXIT STATUS', exitStatuses()),
-    ...section(
-      'FILES',
+      '.SH FILES',
       FILES.map(([path, meaning]) => [`.I ${roff(path)}`, meaning]),
     ),
     ...(examples.length > 0 ? ['.SH EXAMPLES'] : []),
@@ -75,23 +68,28 @@ function manPage(command, commands, name, names, version) {
   ].join('\n');
 }
 
-function synopsis(command, commands) {
-  const words = command.registeredArguments.map((argument) => {
-    const dots = argument.variadic ? '...' : '';
-    const name = `\\fI${roff(argument.name())}\\fR${dots}`;
-    return argument.required ? name : `[${name}]`;
-  });
-  const full = command.parent ? `lvmsync ${command.name()}` : command.name();
-  const lines = [`.B ${roff(full)}`, `[\\fIoption\\fR]... ${words.join(' ')}`];
-  if (commands.length > 0) {
-    lines.push('.br', '.B lvmsync', '\\fIcommand\\fR [\\fIoption\\fR]... \\fIargument\\fR...');
+function synopsis(command) {
+  const lines = command.createHelp().commandUsage(command).split('\n');
+  return ['.nf', ...lines.map((line) => roff(line.trim())), '.fi'];
+}
+
+/** Those of no group first, the others under their headings, as in `--help`. */
+function options(command) {
+  const groups = new Map([[undefined, []]]);
+  for (const { flags, help, group } of optionsOf(command)) {
+    if (!groups.has(group)) groups.set(group, []);
+    groups.get(group).push([boldFlags(flags), help]);
   }
-  return lines;
+  return [...groups].flatMap(([heading, entries]) =>
+    heading === undefined
+      ? section('.SH OPTIONS', entries)
+      : section(`.SS ${roff(heading.replace(/:$/, ''))}`, entries),
+  );
 }
 
 function section(title, entries) {
   if (entries.length === 0) return [];
-  return [`.SH ${title}`, ...entries.flatMap(([term, text]) => ['.TP', term, roff(text)])];
+  return [title, ...entries.flatMap(([term, text]) => ['.TP', term, roff(text)])];
 }
 
 function paragraphs(texts) {

@@ -59,11 +59,11 @@ export const EXAMPLES = {
   copy: [
     [
       'The first copy, into a volume that is made for it:',
-      'lvmsync copy --create vg/before backup:/dev/vg/data',
+      'lvmsync copy --create vg/before backup:/dev/backup/data',
     ],
     [
       'The same, run on the host with the target:',
-      'lvmsync copy --create origin:vg/before /dev/vg/data',
+      'lvmsync copy --create origin:vg/before /dev/backup/data',
     ],
   ],
   pull: [
@@ -78,6 +78,19 @@ export const EXAMPLES = {
       "lvmsync migrate vg/data backup:/dev/vg/data --before-cutover 'systemctl stop db' --after-cutover 'systemctl start db'",
     ],
   ],
+  replicate: [
+    [
+      'Keep a copy up to date, and two days of its earlier states when run hourly:',
+      'lvmsync replicate vg/data backup:/dev/vg/data --keep 48',
+    ],
+  ],
+  pull: [
+    [
+      'The changes of a snapshot on another machine, asked for from here:',
+      'lvmsync pull backup:vg/before /dev/vg/data',
+    ],
+  ],
+  doctor: [['Is all there that a transfer takes?', 'lvmsync doctor backup:/dev/vg/data']],
   verify: [
     ['Is it the same?', 'lvmsync verify vg/before backup:/dev/vg/data'],
     ['Make it the same, without any snapshot:', 'lvmsync verify --repair /dev/any backup:/dev/any'],

@@ -1,15 +1,10 @@
-import { commandsOf, kindOfValue, optionsOf } from './command-line.js';
+import { commandsOf, kindOfValue, optionsOf, summaryOf } from './command-line.js';
 
 /** A completion for zsh, in the way of its own `_arguments`. */
 export function zshCompletion(program) {
   const commands = commandsOf(program);
   const described = commands.map((command) =>
-    quote(
-      `${command.name()}:${command
-        .description()
-        .split(/(?<=\.) /)[0]
-        .replaceAll(':', '\\:')}`,
-    ),
+    quote(`${command.name()}:${summaryOf(command).replaceAll(':', '\\:')}`),
   );
   return `#compdef lvmsync
 # written by scripts/reference.js

@@ -12,7 +12,7 @@ import {
   streamSource,
   verifyTarget,
 } from '../index.js';
-import { sayNothingChanged } from './dry-run.js';
+import { sayPlan } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { CliOptions } from './options.js';
@@ -91,10 +91,10 @@ async function checkOnly(
     stateDirectory: options.stateDir,
     onWarning: reporter.warn,
   });
-  reporter.say(
-    `Would write ${writtenBytes} bytes (${recordCount} records) to ${targetPath}; the stream is whole`,
-  );
-  sayNothingChanged(job);
+  const plan = `Would write ${writtenBytes} bytes (${recordCount} records) to ${targetPath}; the stream is whole`;
+  sayPlan(job, [plan], {
+    ...{ destination: targetPath, plannedBytes: writtenBytes, records: recordCount },
+  });
 }
 
 /** `--create-bytes`: started by `lvmsync copy --create` at the other end. */

@@ -25,7 +25,7 @@ export interface Plan {
 /** @throws LvmsyncError what the real run would be refused with */
 export async function planDelivery(job: Job, plan: Plan): Promise<void> {
   const { source, engine, base, destination, place } = plan;
-  const { options, reporter } = job;
+  const { options } = job;
   const connection = connectTo(job, place, { engine, source });
   try {
     const rehearsal = await rehearse({
@@ -36,19 +36,33 @@ export async function planDelivery(job: Job, plan: Plan): Promise<void> {
       openVerifier: (onStderr) => connection.openVerifier(onStderr, true),
       protocol: options.protocol,
     });
-    reporter.say(describeAmount(source));
-    reporter.say(`  target: ${destination}, ${describeTarget(rehearsal)}`);
     const line = connection.describeReceiver(rehearsal === undefined ? 3 : 4);
-    if (line !== undefined) reporter.say(`  runs there: ${line}`);
-    for (const step of steps(job, plan, rehearsal)) reporter.say(`  ${step}`);
-    sayNothingChanged(job);
+    const lines = [
+      `target: ${destination}, ${describeTarget(rehearsal)}`,
+      ...(line === undefined ? [] : [`runs there: ${line}`]),
+      ...steps(job, plan, rehearsal),
+    ];
+    sayPlan(job, [describeAmount(source), ...lines.map((step) => `  ${step}`)], {
+      ...{ destination, ...amountFields(source), remoteCommand: line },
+      ...{ targetBytes: rehearsal?.target.sizeBytes, resumeOffset: rehearsal?.resumeOffset },
+    });
   } finally {
     await connection.close();
   }
 }
 
-export function sayNothingChanged({ reporter, source, destination }: Job): void {
-  reporter.summary([NOTHING_CHANGED], { fields: { source, destination, dryRun: true } });
+/** What would be done; @param fields the same for `--json` */
+export function sayPlan({ reporter }: Job, lines: string[], fields: Record<string, unknown>): void {
+  reporter.summary([...lines, NOTHING_CHANGED], { fields: { ...fields, dryRun: true } });
+}
+
+/** As `describeAmount`, for `--json`. */
+export function amountFields({
+  description,
+  volumeBytes,
+  extents,
+}: Pick<ChangeSource, 'description' | 'volumeBytes' | 'extents'>) {
+  return { source: description, volumeBytes, plannedBytes: extents.totalBytes };
 }
 
 /** How much a run reads at the most, and how much a full copy would. */

@@ -6,7 +6,7 @@ import {
   pull,
   type RunResult,
 } from '../index.js';
-import { describeAmount, sayNothingChanged } from './dry-run.js';
+import { amountFields, describeAmount, sayPlan } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import { connectToSource, type RemoteSource, remoteSource } from './source-host.js';
@@ -52,7 +52,7 @@ export async function planPull(
   what: 'changes' | 'whole',
   engine: Engine,
 ): Promise<undefined> {
-  const { options, reporter } = job;
+  const { options } = job;
   const host = connectToSource(job, place);
   try {
     const source = await listOffered(host.ask(place.path, what, engine));
@@ -62,10 +62,12 @@ export async function planPull(
       { ...applyHere(job, targetPath), engine, needBytes: volumeBytes },
       create,
     );
-    reporter.say(describeAmount({ extents, volumeBytes, description: job.source ?? '' }));
+    const amount = { extents, volumeBytes, description: job.source ?? '' };
     const fit = toBeMade ? 'to be made' : 'fit to be written';
-    reporter.say(`  target: ${targetPath} of ${sizeBytes} bytes, ${fit}`);
-    sayNothingChanged(job);
+    const lines = [describeAmount(amount), `  target: ${targetPath} of ${sizeBytes} bytes, ${fit}`];
+    sayPlan(job, lines, {
+      ...{ destination: targetPath, ...amountFields(amount), targetBytes: sizeBytes },
+    });
   } finally {
     await host.close();
   }

@@ -26,7 +26,9 @@ export function rollbackCommand(): Command {
     .description(
       'Put back what a run has overwritten, from its snapback; or take a target that is replicated to back to an older state. May be interrupted and run again.',
     )
-    .usage('[options] SNAPBACK TARGET | --to TIME TARGET | --list TARGET')
+    .usage(
+      '[options] SNAPBACK TARGET\n       lvmsync rollback [options] --to TIME TARGET\n       lvmsync rollback --list TARGET',
+    )
     .argument('<snapback>', 'the file that --snapback named; not with --to and --list')
     .argument('[target]', 'what that run wrote to')
     .addOption(

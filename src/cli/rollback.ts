@@ -1,5 +1,5 @@
 import { listStates, rollback, rollbackTo } from '../index.js';
-import { sayNothingChanged } from './dry-run.js';
+import { sayPlan } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { RollbackCommandOptions } from './rollback-command.js';
@@ -41,8 +41,8 @@ async function rollBackTo(job: RollbackJob, targetPath: string, time: string): P
       reporter.note(`${targetPath} holds the state of ${reached} (${bytes} bytes)`),
   });
   if (job.options.dryRun) {
-    reporter.say(`Would take ${targetPath} back to the state of ${holds}`);
-    sayNothingChanged(job);
+    const plan = `Would take ${targetPath} back to the state of ${holds}`;
+    sayPlan(job, [plan], { destination: targetPath, to: holds });
     return;
   }
   reporter.summary(
@@ -75,10 +75,12 @@ async function rollBackFrom(
         ? 'the whole snapback'
         : 'the snapback of an interrupted run';
   if (job.options.dryRun) {
-    reporter.say(
+    lines.push(
       `Would restore ${restoredBytes} bytes (${records} records) of ${targetPath} from ${kind}`,
     );
-    sayNothingChanged(job);
+    sayPlan(job, lines, {
+      ...{ source: snapbackPath, destination: targetPath, plannedBytes: restoredBytes, records },
+    });
     return;
   }
   lines.push(

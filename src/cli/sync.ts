@@ -19,7 +19,7 @@ import {
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
-import { describeAmount, planDelivery, sayNothingChanged } from './dry-run.js';
+import { amountFields, describeAmount, planDelivery, sayPlan } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import { replicaRun } from './replica-words.js';
@@ -130,8 +130,7 @@ async function planOnly(
   destination: string | undefined,
 ): Promise<undefined> {
   if (destination === undefined) {
-    job.reporter.say(describeAmount(source));
-    sayNothingChanged(job);
+    sayPlan(job, [describeAmount(source)], amountFields(source));
     return;
   }
   const place = parseDestination(destination);

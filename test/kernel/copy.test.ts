@@ -62,6 +62,8 @@ kernelTests(import.meta.url, { disks: ['96M', '128M'] }, ([disk, receiverDisk]) 
     const target = await receiver.path(path);
     assert.equal(await deviceBytes(target), VOLUME_BYTES);
     await assertSameDevices(origin, target);
+    const healthy = await lvmsyncOk(['doctor', '--source', origin, `${receiver.name}:${path}`]);
+    assert.match(healthy.stdout.toString(), /device-mapper: driver \d.*Nothing would stop a run/s);
     await remove(path);
   });
 

@@ -31,7 +31,9 @@ export async function fetchNode(
   const own = `${prefix}.${process.pid}`;
   mkdirSync(dirname(own), { recursive: true });
   const options = ['--no-save', '--no-audit', '--no-fund', '--loglevel=error', '--force'];
-  await mustRun('npm', ['install', '--prefix', own, ...options, `${name}@${version}`]);
+  await mustRun('npm', ['install', '--prefix', own, ...options, `${name}@${version}`], {
+    timeoutMs: 600_000,
+  });
   try {
     renameSync(own, prefix);
   } catch (error) {

@@ -23,7 +23,7 @@ let delta: Delta;
 let deb: string;
 before(async () => {
   delta = createDelta(directory, 12, 4 << 20);
-  if (isDebian) deb = await build('x64');
+  if (isDebian) deb = await build(process.arch);
 });
 
 async function build(architecture: string): Promise<string> {
@@ -37,15 +37,17 @@ async function build(architecture: string): Promise<string> {
 
 test('when lintian looks at the packages then it finds no error', possible, async (t) => {
   if (!existsSync('/usr/bin/lintian')) return t.skip('lintian is not installed');
-  for (const file of [deb, await build('arm64')]) {
-    const { status, stdout } = await runCommand('lintian', ['--fail-on', 'error', file]);
+  for (const file of [await build('x64'), await build('arm64')]) {
+    const { status, stdout } = await runCommand('lintian', ['--fail-on', 'error', file], {
+      timeoutMs: 600_000,
+    });
     assert.equal(status, 0, stdout.toString());
   }
 });
 
 test('when it is built twice then it is the same', possible, async () => {
   const first = readFileSync(deb);
-  assert.ok(readFileSync(await build('x64')).equals(first));
+  assert.ok(readFileSync(await build(process.arch)).equals(first));
 });
 
 test(
@@ -75,16 +77,14 @@ test(
       'usr/share/bash-completion/completions/lvmsync',
       'usr/share/zsh/vendor-completions/_lvmsync',
       'usr/share/fish/vendor_completions.d/lvmsync.fish',
+      'lib/systemd/system/lvmsync-replicate@.service',
+      'lib/systemd/system/lvmsync-replicate@.timer',
       'usr/share/doc/lvmsync/copyright',
       'usr/share/doc/lvmsync/changelog.gz',
       'usr/share/doc/lvmsync/changelog.Debian.gz',
       'usr/share/doc/lvmsync/docs/security.md',
     ]) {
       assert.ok(existsSync(join(root, file)), file);
-    }
-    if (existsSync(join(repositoryRoot, 'contrib'))) {
-      const files = await dpkg('--listfiles', 'lvmsync');
-      assert.match(files, /^\/lib\/systemd\/system\/[\w@.-]+\.timer$/m);
     }
 
     await dpkg('--purge', 'lvmsync');

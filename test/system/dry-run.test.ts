@@ -120,6 +120,21 @@ for (const format of ['3', '4'] as const) {
   });
 }
 
+test('--dry-run with --json tells the plan to scripts', async () => {
+  const target = delta.target('target');
+  const { stdout } = await lvmsyncOk([
+    '-n',
+    '--json',
+    ...delta.source,
+    ...WAYS['over SSH']!(target),
+  ]);
+  const plan = JSON.parse(stdout.toString());
+  assert.equal(plan.dryRun, true);
+  assert.equal(plan.plannedBytes, delta.changedBytes);
+  assert.equal(plan.targetBytes, 4 << 20);
+  assert.match(plan.remoteCommand, /^lvmsync --apply - /);
+});
+
 test('a command that cannot be tried without doing it says so', async () => {
   await lvmsyncFails(['-n', 'serve', '--target', 'a=/b'], 2, /serve has no --dry-run/);
 });
