@@ -35,7 +35,7 @@ const PID = '/run/group-writer.pid';
 const SEED = 3;
 
 /** LVMSYNC_TEST_CYCLES=20 LVMSYNC_TEST_KILLS=50 for more. */
-const CYCLES = Number(process.env.LVMSYNC_TEST_CYCLES ?? 2);
+const CYCLES = Number(process.env.LVMSYNC_TEST_CYCLES ?? 1);
 const KILLS = Number(process.env.LVMSYNC_TEST_KILLS ?? 2);
 /** One run takes about so long here. */
 const RUN_MS = 10_000;
