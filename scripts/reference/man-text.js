@@ -84,12 +84,6 @@ export const EXAMPLES = {
       'lvmsync replicate vg/data backup:/dev/vg/data --keep 48',
     ],
   ],
-  pull: [
-    [
-      'The changes of a snapshot on another machine, asked for from here:',
-      'lvmsync pull backup:vg/before /dev/vg/data',
-    ],
-  ],
   doctor: [['Is all there that a transfer takes?', 'lvmsync doctor backup:/dev/vg/data']],
   verify: [
     ['Is it the same?', 'lvmsync verify vg/before backup:/dev/vg/data'],
