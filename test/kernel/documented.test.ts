@@ -157,8 +157,8 @@ kernelTests(
       mkdirSync('/srv/data', { recursive: true });
       appendFileSync('/etc/fstab', '/dev/vg/data /srv/data ext4 noauto 0 0\n');
       symlinkSync(lvmsyncPath, '/usr/local/bin/lvmsync');
-      writeFileSync('/usr/local/bin/systemctl', '#!/bin/sh\n');
-      chmodSync('/usr/local/bin/systemctl', 0o755);
+      writeFileSync('/usr/bin/systemctl', '#!/bin/sh\n');
+
       await mustRun('mkfs.ext4', ['-q', '-F', '/dev/vg/data']);
       await mustRun('mount', ['/srv/data']);
       await fillDevice(await receiver.path('/dev/backup/its-db'), 9);
