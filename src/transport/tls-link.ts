@@ -7,7 +7,7 @@ import { connect, type TLSSocket, type TlsOptions } from 'node:tls';
 import { LvmsyncError } from '../errors.js';
 import { type Link, socketLink } from './link.js';
 
-const IDENTITY = 'lvmsync';
+export const IDENTITY = 'lvmsync';
 
 /** The cipher suite is the one that Node's kind of pre-shared key is for (SHA-256). */
 const ONLY_PSK = {
