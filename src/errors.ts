@@ -54,6 +54,7 @@ export const ERROR_EXIT_CODES = {
   TARGET_UNSUITABLE: EXIT.refused,
   TARGET_IN_USE: EXIT.refused,
   TARGET_TOO_SMALL: EXIT.refused,
+  REPLICA_STATE: EXIT.refused,
 
   // The bytes between sender and receiver
   STREAM_UNKNOWN: EXIT.integrity,
@@ -73,11 +74,16 @@ export const ERROR_EXIT_CODES = {
   REMOTE_NOT_STARTED: EXIT.remote,
   REMOTE_FAILED: EXIT.remote,
 
-  // A migration, which goes on where it is when it is run again
+  // A migration or a replica, which goes on where it is when it is run again
   MIGRATION_UNDER_WAY: EXIT.refused,
   MIGRATION_STALLED: EXIT.refused,
   COMMAND_FAILED: EXIT.refused,
+  PAUSE_FAILED: EXIT.refused,
+  REPLICA_OTHER: EXIT.refused,
   STATE_UNUSABLE: EXIT.refused,
+
+  // What is asked of a run in flight
+  RUN_NOT_FOUND: EXIT.refused,
 
   INTERRUPTED: EXIT.interrupted,
 } as const satisfies Record<string, ExitCode>;

@@ -101,13 +101,14 @@ export function createClearing(options: ClearingOptions): Pick<BlockFile, 'zero'
       const batch = createBatch(buffer, buffer.length / BLOCK_BYTES);
       let used = 0;
       for (const [offset, length] of cut(ranges, MAX_REQUEST_BYTES)) {
-        if (used + length > buffer.length) {
+        const lead = offset % BLOCK_BYTES;
+        if (used + lead + length > buffer.length) {
           await zeroWhatIsNotZero(batch);
           batch.count = 0;
           used = 0;
         }
-        addPiece(batch, offset, length, used);
-        used += Math.ceil(length / BLOCK_BYTES) * BLOCK_BYTES;
+        addPiece(batch, offset, length, used + lead);
+        used += Math.ceil((lead + length) / BLOCK_BYTES) * BLOCK_BYTES;
       }
       await zeroWhatIsNotZero(batch);
     } finally {
@@ -115,7 +116,7 @@ export function createClearing(options: ClearingOptions): Pick<BlockFile, 'zero'
     }
   }
 
-  /** Each piece starts at a block of the buffer. */
+  /** Blocks of the buffer are blocks of the file: one across two chunks would allocate a chunk again. */
   async function zeroWhatIsNotZero(batch: Batch): Promise<void> {
     const { buffer, count, offsets, lengths, positions } = batch;
     if (count === 0) return;
@@ -124,9 +125,12 @@ export function createClearing(options: ClearingOptions): Pick<BlockFile, 'zero'
     const isZero = await engine.findZeroBlocks(buffer, BLOCK_BYTES);
     const found = createRanges(buffer.length / BLOCK_BYTES);
     for (let i = 0; i < count; i++) {
-      for (let done = 0; done < lengths[i]!; done += BLOCK_BYTES) {
-        if (isZero[(positions[i]! + done) / BLOCK_BYTES] === 1) continue;
-        addRange(found, offsets[i]! + done, Math.min(BLOCK_BYTES, lengths[i]! - done));
+      const end = positions[i]! + lengths[i]!;
+      for (let at = positions[i]!; at < end; ) {
+        const block = Math.floor(at / BLOCK_BYTES);
+        const stop = Math.min((block + 1) * BLOCK_BYTES, end);
+        if (isZero[block] !== 1) addRange(found, offsets[i]! + at - positions[i]!, stop - at);
+        at = stop;
       }
     }
     await writeZeroes(found);

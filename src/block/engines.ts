@@ -44,7 +44,7 @@ export function loadEngine(choice: EngineChoice, options: EngineOptions = {}): L
     }
     throw new LvmsyncError('ENGINE_UNAVAILABLE', `the native engine is not available: ${reason}`, {
       cause,
-      hint: 'build it with `npm run build:native`, or use --engine js',
+      hint: 'use --engine js, or build the addon for this machine: see docs/install.md',
     });
   }
 }

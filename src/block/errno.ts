@@ -37,6 +37,14 @@ export function describeErrno(name: string): string {
   return words === undefined ? name : `${words} (${name})`;
 }
 
+/** Why a system call or a program failed, in words for a message; `errno` where there is one. */
+export function reasonOf(cause: unknown): { errno?: string; words: string } {
+  if (!(cause instanceof Error)) return { words: String(cause) };
+  const { code } = cause as Error & { code?: unknown };
+  if (typeof code !== 'string') return { words: cause.message };
+  return { errno: code, words: WORDS.has(code) ? describeErrno(code) : cause.message };
+}
+
 /** The errno name of an error that node:fs threw; other errors are thrown again. */
 export function errnoOf(error: unknown): string {
   if (error instanceof Error) {

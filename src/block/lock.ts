@@ -7,14 +7,15 @@
  * keeps honest runs apart, it is no protection from a hostile one.
  */
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { LvmsyncError } from '../errors.js';
+import { reasonOf } from './errno.js';
 
 /** `sun_path` of a unix socket address: filled whole, since Node versions pad it differently. */
 const NAME_BYTES = 108;
 
 /** What one process has for itself; `pool` stands for the metadata snapshot of a thin pool. */
-export type LockKind = 'target' | 'snapshot' | 'pool' | 'migration';
+export type LockKind = 'target' | 'snapshot' | 'pool' | 'migration' | 'replica';
 
 export interface Lock {
   release(): Promise<void>;
@@ -28,13 +29,12 @@ export interface Lock {
  * @throws LvmsyncError TARGET_IN_USE, SNAPSHOT_IN_USE
  */
 export async function acquireLock(kind: LockKind, identity: string, path: string): Promise<Lock> {
-  const digest = createHash('sha256').update(identity).digest('hex');
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(cause.code === 'EADDRINUSE' ? heldError(kind, path) : unavailable(path, cause)),
     );
-    server.listen({ path: `\0lvmsync:${kind}:${digest}`.padEnd(NAME_BYTES, '\0') }, resolve);
+    server.listen({ path: lockAddress(kind, identity) }, resolve);
   });
   server.unref();
   return {
@@ -42,10 +42,29 @@ export async function acquireLock(kind: LockKind, identity: string, path: string
   };
 }
 
+/** Whether some process has the lock now. Nothing is taken, and nobody is disturbed. */
+export function isLocked(kind: LockKind, identity: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path: lockAddress(kind, identity) });
+    const answer = (locked: boolean) => {
+      socket.destroy();
+      resolve(locked);
+    };
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+  });
+}
+
+function lockAddress(kind: LockKind, identity: string): string {
+  const digest = createHash('sha256').update(identity).digest('hex');
+  return `\0lvmsync:${kind}:${digest}`.padEnd(NAME_BYTES, '\0');
+}
+
 const DOING = {
   snapshot: 'sending',
   pool: 'reading the metadata of',
   migration: 'migrating',
+  replica: 'replicating',
 };
 
 function heldError(kind: LockKind, path: string): LvmsyncError {
@@ -63,7 +82,7 @@ function heldError(kind: LockKind, path: string): LvmsyncError {
 }
 
 function unavailable(path: string, cause: NodeJS.ErrnoException): LvmsyncError {
-  return new LvmsyncError('INTERNAL', `cannot lock ${path}: ${cause.code ?? cause.message}`, {
+  return new LvmsyncError('INTERNAL', `cannot lock ${path}: ${reasonOf(cause).words}`, {
     path,
     hint: 'abstract unix sockets do not work here; please report it',
     cause,

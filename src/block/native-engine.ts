@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { markAsUntransferable } from 'node:worker_threads';
 import type { Batch, Ranges } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
@@ -7,6 +5,7 @@ import type { ClearingWay, KernelClearing } from './clearing.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { describeErrno, errnoName } from './errno.js';
 import { hashPieces } from './hash-pieces.js';
+import { loadAddon } from './installation.js';
 import { type IoFailure, openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
 import { inputOf } from './native-input.js';
@@ -85,8 +84,6 @@ type StartBatch = (
   done: (failure: { errno: number; offset: number; length: number } | undefined) => void,
 ) => void;
 
-const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
 /** What carries out the native engine's requests. */
 export type IoChoice = 'auto' | 'io_uring' | 'threads';
 
@@ -101,9 +98,7 @@ export function createNativeEngine(
   io: IoChoice = 'auto',
   limits: IoLimits = completeLimits({}),
 ): { engine: Engine; note: string | undefined } {
-  const require = createRequire(import.meta.url);
-  const findAddon: (packageRoot: string) => Addon = require('node-gyp-build');
-  const addon = findAddon(PACKAGE_ROOT);
+  const addon = loadAddon() as Addon;
   addon.setQueueDepth(limits.queueDepth);
   const uringErrno = io === 'threads' ? undefined : addon.startUring();
   const uring = uringErrno === 0;

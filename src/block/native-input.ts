@@ -1,6 +1,6 @@
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
-import { errnoName } from './errno.js';
+import { describeErrno, errnoName } from './errno.js';
 
 /** A call of the addon that fills a buffer, as a source. */
 export function inputOf(
@@ -13,7 +13,7 @@ export function inputOf(
       const result = await new Promise<number>((resolve) => start(into, resolve));
       if (result >= 0) return result;
       const errno = errnoName(-result);
-      throw new LvmsyncError('READ_FAILED', `cannot read ${description}: ${errno}`, {
+      throw new LvmsyncError('READ_FAILED', `cannot read ${description}: ${describeErrno(errno)}`, {
         errno,
         hint: 'what was to write to it has failed: see its own message',
       });

@@ -13,7 +13,7 @@ export interface TlsAddon {
   /** Answers the handle of a connection, or 0 after `closeTlsListener`. */
   acceptTls(listener: number, done: (handle: number) => void): void;
   readTls(link: number, buffer: Buffer, done: (bytesOrNegativeErrno: number) => void): void;
-  /** Answers 0 or an errno. */
+  /** Answers 0 when all have been taken. */
   writeTls(link: number, bytes: Buffer): number;
   closeTls(link: number): void;
   closeTlsListener(listener: number): void;
@@ -51,16 +51,11 @@ function connectionOf(addon: TlsAddon, link: number): TlsConnection {
       addon.readTls(link, into, done);
     }),
     write(bytes) {
-      const errno = closed ? 'EPIPE' : nameOf(addon.writeTls(link, bytes));
-      if (errno !== undefined) throw new Error(`cannot write to a link: ${errno}`);
+      if (closed || addon.writeTls(link, bytes) !== 0) throw new Error('cannot write to a link');
     },
     close() {
       closed = true;
       addon.closeTls(link);
     },
   };
-}
-
-function nameOf(errno: number): string | undefined {
-  return errno === 0 ? undefined : errnoName(errno);
 }

@@ -1,7 +1,12 @@
 import type { BlockFile } from './engine.js';
 
 /** A target of the same size that takes every write and keeps nothing: to check a stream with. */
-export function nullTarget({ path, kind, sizeBytes, blockBytes }: BlockFile): BlockFile {
+export function nullTarget({
+  path,
+  kind,
+  sizeBytes,
+  blockBytes,
+}: Pick<BlockFile, 'path' | 'kind' | 'sizeBytes' | 'blockBytes'>): BlockFile {
   const nothing = async () => {};
   return {
     path,

@@ -3,6 +3,7 @@ import { lstat, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { LvmsyncError } from '../errors.js';
+import { reasonOf } from './errno.js';
 
 const PRIVATE_MODE = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
@@ -25,8 +26,8 @@ export async function makeStateDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true, mode: PRIVATE_MODE });
   } catch (cause) {
-    const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    throw unusable(directory, `cannot be made: ${errno}`, 'name another with --state-dir', cause);
+    const { words } = reasonOf(cause);
+    throw unusable(directory, `cannot be made: ${words}`, 'name another with --state-dir', cause);
   }
   await assertPrivate(directory);
 }

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { LvmsyncError } from '../errors.js';
+import { describeErrno, reasonOf } from './errno.js';
 import {
   type DeviceFacts,
   deviceId,
@@ -114,7 +115,7 @@ async function statTarget(path: string, needBytes: number | undefined): Promise<
     const missing = cause.code === 'ENOENT';
     throw new LvmsyncError(
       'TARGET_UNSUITABLE',
-      missing ? `${path} does not exist` : `cannot look at ${path}: ${cause.code}`,
+      missing ? `${path} does not exist` : `cannot look at ${path}: ${reasonOf(cause).words}`,
       {
         path,
         ...(cause.code === undefined ? {} : { errno: cause.code }),
@@ -230,7 +231,7 @@ async function findReadOnly({ path, device }: Subject): Promise<TargetFinding[]>
     return [];
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    const message = `${path} cannot be read and written: ${errno}`;
+    const message = `${path} cannot be read and written: ${describeErrno(errno)}`;
     const hint = 'run lvmsync as a user who may (root for block devices), or name another target';
     return [finding('TARGET_UNSUITABLE', path, message, { errno, hint })];
   }

@@ -2,6 +2,7 @@ import { isatty } from 'node:tty';
 import {
   applyStream,
   type ByteSource,
+  checkStream,
   type Engine,
   type LinkPolicy,
   LvmsyncError,
@@ -11,25 +12,36 @@ import {
   streamSource,
   verifyTarget,
 } from '../index.js';
+import { sayPlan } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
 import type { CliOptions } from './options.js';
+import { replicaRun } from './replica-words.js';
 import { packageVersion } from './version.js';
 
 const STDIN_FD = 0;
 
 /** `lvmsync --apply FILE TARGET`: the receiving half. */
-export async function runApply(job: Job): Promise<void> {
-  const { source: targetPath, destination, options, reporter } = job;
+export async function runApply(job: Job): Promise<undefined> {
+  const { source: targetPath, destination, options, reporter, run } = job;
   if (targetPath === undefined) throw usageError('--apply needs a target to apply the stream to');
   if (destination !== undefined) {
     throw usageError(`--apply takes one target, but "${destination}" follows "${targetPath}"`);
   }
   const engine = openEngine(job);
   const file = options.server ? '-' : (options.apply ?? '-');
+  const answers = options.protocol === 4 && file === '-';
+  if (answers && options.json) {
+    throw usageError('--json needs standard output, where the answers to the sender go');
+  }
+  if (options.bwlimit !== undefined) {
+    throw usageError('--bwlimit is for what sends, and --apply receives');
+  }
+  run.name(file, targetPath);
   const input = await openInput(file, engine, job.signal);
-  if (options.verify) return answerChecks(job, targetPath, engine, input);
+  if (options.answerChecks) return answerChecks(job, targetPath, engine, input);
   try {
+    if (options.dryRun) return await checkOnly(job, targetPath, engine, input);
     const report = await applyStream({
       input,
       targetPath,
@@ -37,6 +49,8 @@ export async function runApply(job: Job): Promise<void> {
       snapbackPath: options.snapback,
       snapbackFormat: options.snapbackFormat,
       transactional: options.transactional,
+      hold: options.hold,
+      replica: replicaRun(options),
       stateDirectory: options.stateDir,
       force: options.force,
       create: newVolume(options),
@@ -44,7 +58,8 @@ export async function runApply(job: Job): Promise<void> {
       onWarning: reporter.warn,
       onRefusalSent: reporter.hushFailure,
       // Only a sender that asked for PROTO[4] listens.
-      ...(options.protocol === 4 && file === '-' && { answers: standardOutput() }),
+      ...(answers && { answers: standardOutput() }),
+      watcher: run.watcher,
       version: packageVersion(),
       timeoutMs: options.timeout * 1000,
       links: linkPolicy(process.env),
@@ -52,9 +67,34 @@ export async function runApply(job: Job): Promise<void> {
     reporter.note(
       `applied ${report.recordCount} records, ${report.writtenBytes} bytes, to ${targetPath}; flushed`,
     );
+    const { recordCount: records, writtenBytes } = report;
+    reporter.summary([], {
+      fields: { source: file, destination: targetPath, records, writtenBytes, flushed: true },
+    });
   } finally {
     await input.close?.();
   }
+}
+
+async function checkOnly(
+  job: Job,
+  targetPath: string,
+  engine: Engine,
+  input: ByteSource,
+): Promise<undefined> {
+  const { options, reporter } = job;
+  const { recordCount, writtenBytes } = await checkStream({
+    input,
+    targetPath,
+    engine,
+    force: options.force,
+    stateDirectory: options.stateDir,
+    onWarning: reporter.warn,
+  });
+  const plan = `Would write ${writtenBytes} bytes (${recordCount} records) to ${targetPath}; the stream is whole`;
+  sayPlan(job, [plan], {
+    ...{ destination: targetPath, plannedBytes: writtenBytes, records: recordCount },
+  });
 }
 
 /** `--create-bytes`: started by `lvmsync copy --create` at the other end. */
@@ -63,20 +103,22 @@ function newVolume({ createBytes, createThinpool }: CliOptions): NewVolume | und
   return { sizeBytes: createBytes, thinPool: createThinpool };
 }
 
-/** `--verify`: started by `lvmsync verify` at the other end. */
+/** `--answer-checks`: started by `lvmsync verify` at the other end. */
 async function answerChecks(
   { options, reporter }: Job,
   targetPath: string,
   engine: Engine,
   input: ByteSource,
-): Promise<void> {
-  if (options.protocol !== 4) throw usageError('--verify is for a receiver that speaks PROTO[4]');
+): Promise<undefined> {
+  if (options.protocol !== 4)
+    throw usageError('--answer-checks is for a receiver that speaks PROTO[4]');
   await verifyTarget({
     input,
     answers: standardOutput(),
     targetPath,
     engine,
     forRepair: options.repair,
+    create: newVolume(options),
     force: options.force,
     stateDirectory: options.stateDir,
     version: packageVersion(),

@@ -8,16 +8,17 @@ import {
   LvmsyncError,
   localChannel,
   type Protocol,
-  rshTransport,
+  type ReplicaRun,
+  remoteCommandLine,
   runHere,
   runThere,
-  sshHostArgument,
-  sshTransport,
   type Transport,
   verifyTarget,
 } from '../index.js';
+import { connectToHost, openTransport } from './host.js';
 import type { Job } from './job.js';
 import type { CliOptions } from './options.js';
+import { replicaWords } from './replica-words.js';
 import { packageVersion } from './version.js';
 
 export interface Connection {
@@ -29,6 +30,8 @@ export interface Connection {
    * @param forRepair it refuses a target that one that writes would refuse
    */
   openVerifier(onStderr: (chunk: Buffer) => void, forRepair?: boolean): Promise<Channel>;
+  /** The command line that `open` runs there; undefined for a receiver in this process. */
+  describeReceiver(protocol: Protocol): string | undefined;
   close(): Promise<void>;
 }
 
@@ -36,13 +39,17 @@ export interface ConnectOptions {
   engine: Engine;
   /** What will be sent: its devices are no targets, and its size must fit. */
   source: Pick<ChangeSource, 'volumeBytes' | 'paths'>;
+  /** The receiver keeps a history of the target. */
+  replica?: ReplicaRun | undefined;
+  /** It waits for the sender before it applies what it has; transactional whatever the options. */
+  hold?: boolean | undefined;
 }
 
 /** Runs a shell command line of the user's on the target's machine; it prints to standard error. */
 export async function runOnTarget(job: Job, place: Destination, line: string): Promise<void> {
   const { relay } = job.reporter;
   if (place.kind === 'local') return runHere(line, relay);
-  const transport = openTransport(job, place.user, place.host);
+  const transport = openTransport(job, place);
   try {
     await runThere(transport, line, relay);
   } finally {
@@ -50,71 +57,40 @@ export async function runOnTarget(job: Job, place: Destination, line: string): P
   }
 }
 
-export function connectTo(
-  job: Job,
-  place: Destination,
-  { engine, source }: ConnectOptions,
-): Connection {
-  let transport: Transport | undefined;
-  let endedWell = false;
-
-  /** Goes on with the connection whose last receiver ended well; makes a new one after a failure. */
-  async function receiver(
-    { user, host }: { user?: string | undefined; host: string },
-    start: (transport: Transport) => Promise<Channel>,
-  ): Promise<Channel> {
-    if (!endedWell) await transport?.close();
-    if (!endedWell || transport === undefined) transport = openTransport(job, user, host);
-    endedWell = false;
-    const channel = await start(transport);
-    channel.end.then(({ status }) => {
-      endedWell = status === 0;
-    });
-    return channel;
+export function connectTo(job: Job, place: Destination, connecting: ConnectOptions): Connection {
+  const { engine, source } = connecting;
+  const { path } = place;
+  const { repair } = job.options;
+  if (place.kind === 'local') {
+    return {
+      open: (protocol) => openLocalChannel(job, connecting, path, protocol),
+      openVerifier: (_, forRepair = repair) =>
+        openLocalVerifier(job, source, engine, path, forRepair),
+      describeReceiver: () => undefined,
+      close: async () => {},
+    };
   }
-
+  const host = connectToHost(job, place);
   return {
-    async open(protocol, onStderr) {
-      if (place.kind === 'local')
-        return openLocalChannel(job, source, engine, place.path, protocol);
-      return receiver(place, (there) =>
-        openRemoteChannel(job, there, place.path, protocol, onStderr, source.volumeBytes),
-      );
+    open: (protocol, onStderr) =>
+      host.start((transport) =>
+        openRemoteChannel(job, transport, path, protocol, onStderr, connecting),
+      ),
+    openVerifier: (onStderr, forRepair = repair) =>
+      host.start((transport) =>
+        transport.open(verifierArgv(job, path, forRepair, source.volumeBytes), onStderr),
+      ),
+    describeReceiver(protocol) {
+      const argv = receiverArgv(job, path, protocol, connecting);
+      return remoteCommandLine(argv, job.options.remoteCommand);
     },
-    async openVerifier(onStderr, forRepair = job.options.repair) {
-      if (place.kind === 'local') {
-        return openLocalVerifier(job, source, engine, place.path, forRepair);
-      }
-      return receiver(place, (there) =>
-        there.open(verifierArgv(job, place.path, forRepair), onStderr),
-      );
-    },
-    async close() {
-      await transport?.close();
-    },
+    close: host.close,
   };
-}
-
-function openTransport({ options, reporter }: Job, user: string | undefined, host: string) {
-  const { remoteCommand } = options;
-  if (options.rsh !== undefined) {
-    const address = sshHostArgument(user, host);
-    return rshTransport({ command: options.rsh, host: address, remoteCommand });
-  }
-  return sshTransport({
-    user,
-    host,
-    remoteCommand,
-    configPath: options.sshConfig,
-    onNote: reporter.note,
-    onWarning: reporter.warn,
-  });
 }
 
 async function openLocalChannel(
   { options, reporter }: Job,
-  source: ConnectOptions['source'],
-  engine: Engine,
+  { source, engine, replica, hold }: ConnectOptions,
   targetPath: string,
   protocol: Protocol,
 ): Promise<Channel> {
@@ -126,7 +102,9 @@ async function openLocalChannel(
       ...(protocol === 4 && { answers, version: packageVersion() }),
       snapbackPath: options.snapback,
       snapbackFormat: options.snapbackFormat,
-      transactional: options.transactional,
+      transactional: options.transactional ?? hold,
+      hold,
+      replica,
       stateDirectory: options.stateDir,
       force: options.force,
       ...(options.create && {
@@ -157,6 +135,7 @@ async function openLocalVerifier(
       forRepair,
       force: options.force,
       stateDirectory: options.stateDir,
+      create: options.create && { sizeBytes: volumeBytes, thinPool: options.thinpool },
       needBytes: volumeBytes,
       sourcePaths: paths,
       onWarning: reporter.warn,
@@ -164,43 +143,72 @@ async function openLocalVerifier(
   );
 }
 
-function verifierArgv({ options }: Job, path: string, forRepair: boolean | undefined): string[] {
-  const argv = ['lvmsync', '--apply', '-', '--verify'];
+function verifierArgv(
+  { options }: Job,
+  path: string,
+  forRepair: boolean | undefined,
+  volumeBytes: number,
+): string[] {
+  const argv = ['lvmsync', '--apply', '-', '--answer-checks'];
   if (forRepair) argv.push('--repair');
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
-  argv.push(...proto4Words(options), path);
+  argv.push(...proto4Words(options), ...createWords(options, volumeBytes), path);
   return argv;
 }
 
+/** What has a receiver make its target. */
+function createWords({ create, thinpool }: CliOptions, volumeBytes: number): string[] {
+  if (!create) return [];
+  const pool = thinpool === undefined ? [] : ['--create-thinpool', thinpool];
+  return ['--create-bytes', String(volumeBytes), ...pool];
+}
+
 /** What only a receiver of ours understands. */
-function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[] {
+export function proto4Words({ timeout, queueDepth, bufferMemory }: CliOptions): string[] {
   const words = ['--protocol', '4', '--timeout', String(timeout)];
   if (queueDepth !== undefined) words.push('--queue-depth', String(queueDepth));
   if (bufferMemory !== undefined) words.push('--buffer-memory', String(bufferMemory));
   return words;
 }
 
-/** The command line that an original receiver takes too; ours alone is given what is more. */
 function openRemoteChannel(
-  { options, reporter }: Job,
+  job: Job,
   transport: Transport,
   path: string,
   protocol: Protocol,
   onStderr: (chunk: Buffer) => void,
-  volumeBytes: number,
+  connecting: ConnectOptions,
 ): Promise<Channel> {
-  if (options.transactional && protocol === 3) {
+  const { replica, hold } = connecting;
+  const { options, reporter } = job;
+  const transactional = options.transactional ?? hold;
+  if (transactional && protocol === 3) {
     throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot do --transactional', {
       hint: 'it speaks PROTO[3] only: install this version of lvmsync there, or leave the option away',
     });
   }
-  const argv = ['lvmsync', '--apply', '-'];
-  if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
+  if (replica !== undefined && protocol === 3) {
+    throw new LvmsyncError('REMOTE_FAILED', 'the receiver cannot keep a history of its target', {
+      hint: 'it speaks PROTO[3] only: install this version of lvmsync there',
+    });
+  }
   if (options.snapbackFormat !== undefined && protocol === 3) {
     reporter.warn('with PROTO[3] the receiver chooses the format of the snapback itself');
   }
+  return transport.open(receiverArgv(job, path, protocol, connecting), onStderr);
+}
+
+/** The command line that an original receiver takes too; ours alone is given what is more. */
+function receiverArgv(
+  { options }: Job,
+  path: string,
+  protocol: Protocol,
+  { source, replica, hold }: ConnectOptions,
+): string[] {
+  const argv = ['lvmsync', '--apply', '-'];
+  if (options.snapback !== undefined) argv.push('--snapback', options.snapback);
   if (options.verbose) argv.push('-v');
   if (options.debug) argv.push('-d');
   if (options.force) argv.push('--force');
@@ -209,10 +217,11 @@ function openRemoteChannel(
     if (options.snapbackFormat !== undefined) {
       argv.push('--snapback-format', String(options.snapbackFormat));
     }
-    if (options.transactional) argv.push('--transactional');
-    if (options.create) argv.push('--create-bytes', String(volumeBytes));
-    if (options.thinpool !== undefined) argv.push('--create-thinpool', options.thinpool);
+    if (options.transactional ?? hold) argv.push('--transactional');
+    if (hold) argv.push('--hold');
+    if (replica !== undefined) argv.push(...replicaWords(replica));
+    argv.push(...createWords(options, source.volumeBytes));
   }
   argv.push(path);
-  return transport.open(argv, onStderr);
+  return argv;
 }

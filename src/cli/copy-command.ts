@@ -1,13 +1,18 @@
 import { Command, Option } from 'commander';
 import {
+  bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
   debug,
+  dryRun,
   engine,
   force,
-  OUTPUT,
+  json,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -22,11 +27,15 @@ import {
 
 export function copyCommand(): Command {
   return new Command('copy')
+    .summary('all of a snapshot, volume, device or file')
     .description(
       'Copy a whole snapshot, volume, block device or file. Zeroes are not sent. May be interrupted and run again: it goes on where it was.',
     )
-    .argument('<source>', 'a snapshot, a logical volume, a block device or a file')
-    .argument('<target>', 'what becomes the same: [[user@]host:]device')
+    .argument(
+      '<source>',
+      'a snapshot, a logical volume, a block device or a file: [[user@]host:]source',
+    )
+    .argument('<target>', 'what becomes the same: [[user@]host:]device; one of the two is here')
     .addOption(
       new Option(
         '--create',
@@ -34,8 +43,10 @@ export function copyCommand(): Command {
       ),
     )
     .addOption(new Option('--thinpool <pool>', 'make a thin volume, in this pool of the group'))
+    .addOption(dryRun())
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())
@@ -48,8 +59,11 @@ export function copyCommand(): Command {
     .addOption(bufferMemory())
     .addOption(stateDir())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
-    .addOption(quiet())
-    .configureOutput(OUTPUT);
+    .addOption(quiet());
 }

@@ -5,7 +5,7 @@ import { packageVersion } from './version.js';
 
 /** What of the command line says how data is sent, whatever the data. */
 export function deliveryOptions(
-  { options, reporter, signal }: Job,
+  { options, reporter, run, signal }: Job,
   place: Destination,
 ): Omit<DeliverOptions, 'source' | 'engine' | 'open' | 'protocol' | 'base'> {
   return {
@@ -21,6 +21,8 @@ export function deliveryOptions(
     },
     retries: place.kind === 'local' ? 0 : options.retries,
     signal,
+    bandwidth: run.bandwidth,
+    watcher: run.watcher,
     onStderr: reporter.relay,
     onNote: reporter.note,
     onWarning: reporter.warn,

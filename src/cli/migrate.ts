@@ -5,50 +5,67 @@ import {
   migrate,
   openTerminal,
   parseDestination,
+  type RunResult,
   runHere,
 } from '../index.js';
 import { connectTo, runOnTarget } from './connect.js';
 import { deliveryOptions } from './delivery.js';
+import { NOTHING_CHANGED } from './dry-run.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
-import type { MigrateCliOptions } from './options.js';
+import type { MigrateOwnOptions } from './migrate-command.js';
 
 /** `lvmsync migrate ORIGIN TARGET` and `lvmsync migrate --abort ORIGIN`. */
-export async function runMigrate(job: Job): Promise<void> {
-  const { source: origin = '', destination, reporter } = job;
-  const { migration, stateDir: stateDirectory } = job.options;
-  if (migration === undefined) throw usageError('no migration');
-  if (migration.abort) {
-    await abortMigration({ origin, stateDirectory, onSay: reporter.say });
+export async function runMigrate(job: Job<MigrateOwnOptions>): Promise<undefined> {
+  const { source: origin = '', destination, reporter, run } = job;
+  const { options } = job;
+  if (options.abort) {
+    await abortMigration({ origin, stateDirectory: options.stateDir, onSay: reporter.say });
     return;
   }
   if (destination === undefined) {
     throw usageError('no target given', 'try: lvmsync migrate ORIGIN [[user@]host:]TARGET');
   }
-  const report = await goOn(job, origin, destination, migration);
-  if (migration.dryRun) {
-    reporter.say('Nothing was changed (--dry-run)');
+  const report = await goOn(job, origin, destination);
+  const { zeroBytes, unchangedBytes, streamBytes } = run.progress();
+  const result: RunResult = {
+    fields: {
+      ...{ source: origin, destination, dryRun: options.dryRun === true, ...report },
+      ...{ zeroBytes, unchangedBytes, streamBytes },
+    },
+  };
+  if (options.dryRun) {
+    reporter.summary([NOTHING_CHANGED], result);
     return;
   }
-  reporter.say(`Migrated: ${destination} holds ${origin}, flushed${describeDowntime(report)}`);
+  const lines = [
+    `Sent ${report.dataBytes} bytes of ${report.volumeBytes} in this run, as ${streamBytes} bytes of stream; not sent: ${zeroBytes} of zeroes, ${unchangedBytes} unchanged; rounds: ${report.rounds}`,
+    `Migrated: ${destination} holds ${origin}, flushed${describeDowntime(report)}`,
+  ];
+  reporter.summary(lines, result);
 }
 
 async function goOn(
-  job: Job,
+  job: Job<MigrateOwnOptions>,
   origin: string,
   destination: string,
-  { maxDowntime, extendAt, ...migration }: MigrateCliOptions,
 ): Promise<MigrateReport> {
-  const { reporter, signal } = job;
+  const { options, reporter, signal } = job;
   const place = parseDestination(destination);
   const engine = openEngine(job);
   try {
     return await migrate({
-      ...migration,
       ...{ origin, destination, engine, signal },
-      maxDowntimeSeconds: maxDowntime,
-      extendAtPercent: extendAt,
-      stateDirectory: job.options.stateDir,
+      snapshotSize: options.snapshotSize,
+      extendAtPercent: options.extendAt,
+      maxDowntimeSeconds: options.maxDowntime,
+      rounds: options.rounds,
+      onStall: options.onStall,
+      beforeCutover: options.beforeCutover,
+      afterCutover: options.afterCutover,
+      verify: options.verify,
+      dryRun: options.dryRun,
+      stateDirectory: options.stateDir,
       delivery: deliveryOptions(job, place),
       peer: {
         connect: (source) => connectTo(job, place, { engine, source }),

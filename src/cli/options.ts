@@ -1,6 +1,9 @@
-import type { EngineChoice, OnStall, SampleSize, SnapshotSize, VerifyChoice } from '../index.js';
+import type { EngineChoice, Offer } from '../index.js';
 
-/** What the command line says, names as commander makes them of the long options. */
+/**
+ * What the classic command line says, and what several commands have in common; names as commander
+ * makes them of the long options.
+ */
 export interface CliOptions {
   verbose?: true;
   debug?: true;
@@ -16,6 +19,7 @@ export interface CliOptions {
   cowDevice?: string;
   rsh?: string;
   remoteCommand?: string;
+  bootstrap?: true;
   sshConfig?: string;
   engine: EngineChoice;
   queueDepth?: number;
@@ -32,33 +36,31 @@ export interface CliOptions {
   skipUnchanged?: boolean;
   verifyBase: 'sample' | 'full' | false;
   /** Of a receiver: only say what the target holds. */
-  verify?: true;
+  answerChecks?: true;
   repair?: true;
-  sample?: SampleSize;
-  /** A snapshot: what it lists is all that is compared. */
-  changed?: string;
+  /** Of a sender: the conversation is on standard input and output. */
+  sendToStdio?: Offer;
+  /** Of the same: the source is the whole of what is named, not the changes that it lists. */
+  whole?: true;
   /** Of a copy: make the target where there is none. */
   create?: true;
   thinpool?: string;
   /** The same, of its receiver. */
   createBytes?: number;
   createThinpool?: string;
-  migration?: MigrateCliOptions;
+  /** Of a receiver that keeps a history: how many snapbacks. */
+  keep?: number;
+  /** The states before and after its run; times. */
+  stateBefore?: string;
+  stateAfter?: string;
+  /** Of a transactional receiver: apply when the sender says so. */
+  hold?: true;
   force?: true;
-}
-
-/** What `lvmsync migrate` is told beyond that. */
-export interface MigrateCliOptions {
-  abort?: true;
+  /** Change nothing; say what would be done. */
   dryRun?: true;
-  snapshotSize: SnapshotSize;
-  /** Percent. */
-  extendAt: number;
-  /** In seconds. */
-  maxDowntime: number;
-  rounds?: number;
-  onStall?: OnStall;
-  beforeCutover?: string;
-  afterCutover?: string;
-  verify: VerifyChoice;
+  progress?: 'auto' | 'bar' | 'plain' | 'json' | 'none';
+  progressFd?: number;
+  /** In bytes a second; 0: no limit. */
+  bwlimit?: number;
+  json?: true;
 }

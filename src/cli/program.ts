@@ -1,36 +1,64 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { copyCommand } from './copy-command.js';
-import { migrateCommand } from './migrate-command.js';
-import type { CliOptions, MigrateCliOptions } from './options.js';
+import { OFFERS } from '../index.js';
+import { COMMANDS } from './command-table.js';
+import type { Run } from './job.js';
+import { meantCommand } from './mistyped.js';
+import type { CliOptions } from './options.js';
+import { parseKeep, parseStateAfter, parseStateBefore } from './replica-words.js';
 import {
+  bootstrap,
   bufferMemory,
+  bwlimit,
   channels,
   compress,
   dataChannel,
+  dataSource,
   debug,
+  dryRun,
   engine,
   force,
+  GROUP,
+  json,
   noSkipUnchanged,
+  noVerifyBase,
   OUTPUT,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
   retries,
   rsh,
   skipUnchanged,
+  snapback,
+  snapbackFormat,
   sshConfig,
   stateDir,
   streams,
   timeout,
+  transactional,
   verbose,
+  verifyBase,
 } from './shared-options.js';
-import { verifyCommand } from './verify-command.js';
 import { packageVersion } from './version.js';
 
-/** Which command a command line is for. */
+/** Commands by their names alone, so that what they do fits beside them. */
+const HELP = { subcommandTerm: (command: Command) => command.name() };
+
+const EXAMPLES = `\
+  lvmsync vg/before backup:/dev/vg/data         what changed since it was taken
+  lvmsync copy vg/before backup:/dev/vg/data    all of it: the first copy
+  lvmsync migrate vg/data backup:/dev/vg/data   both, in rounds, then cut over
+  lvmsync doctor backup:/dev/vg/data            is all there that it takes?
+`;
+
+/** What a command line asks for. */
 export interface Chosen {
-  command: 'classic' | 'rollback' | 'copy' | 'migrate' | 'verify';
-  words: (string | undefined)[];
+  /** What it does; undefined for the classic command line. */
+  run: Run | undefined;
+  /** Its name; `sync` or `apply` for the classic command line. */
+  command: string;
+  words: string[];
   options: CliOptions;
 }
 
@@ -41,57 +69,55 @@ export interface Chosen {
  */
 export function parseCommandLine(argv: readonly string[]): Chosen {
   let chosen: Chosen | undefined;
-  const program = classicProgram().exitOverride();
-  program.action((source: string | undefined, destination: string | undefined) => {
-    const options = program.opts<CliOptions>();
-    chosen = { command: 'classic', words: [source, destination], options };
+  const program = createProgram((found) => {
+    chosen = found;
   });
-  const rollback = rollbackCommand().exitOverride();
-  rollback.action((snapback: string, target: string) => {
-    const options = { ...program.opts<CliOptions>(), ...rollback.opts<Partial<CliOptions>>() };
-    chosen = { command: 'rollback', words: [snapback, target], options };
-  });
-  program.addCommand(rollback);
-  const copy = copyCommand().exitOverride();
-  copy.action((source: string, target: string) => {
-    const options = { ...program.opts<CliOptions>(), ...copy.opts<Partial<CliOptions>>() };
-    chosen = { command: 'copy', words: [source, target], options };
-  });
-  program.addCommand(copy);
-  const migrate = migrateCommand().exitOverride();
-  migrate.action((origin: string, target: string | undefined) => {
-    const migration = migrate.opts<MigrateCliOptions>();
-    // Its --verify is not a receiver's.
-    const { verify: _, ...shared } = migrate.opts<Partial<CliOptions>>();
-    const options = { ...program.opts<CliOptions>(), ...shared, migration };
-    chosen = { command: 'migrate', words: [origin, target], options };
-  });
-  program.addCommand(migrate);
-  const verify = verifyCommand().exitOverride();
-  verify.action((source: string, target: string) => {
-    const options = { ...program.opts<CliOptions>(), ...verify.opts<Partial<CliOptions>>() };
-    chosen = { command: 'verify', words: [source, target], options };
-  });
-  program.addCommand(verify);
+  if (argv.length === 0) program.error(`error: no snapshot given, for example:\n${EXAMPLES}`);
   program.parse(argv, { from: 'user' });
   if (chosen === undefined) throw new InvalidArgumentError('no command');
   return chosen;
 }
 
-function rollbackCommand(): Command {
-  return new Command('rollback')
-    .description(
-      'Put back what a run has overwritten, from its snapback. May be interrupted and run again.',
-    )
-    .argument('<snapback>', 'the file that --snapback named')
-    .argument('<target>', 'what that run wrote to')
-    .addOption(verbose())
-    .addOption(debug())
-    .addOption(quiet())
-    .addOption(engine())
-    .addOption(stateDir())
-    .addOption(force())
-    .configureOutput(OUTPUT);
+/** The whole command line. @param onChosen told which command was given, with what */
+export function createProgram(onChosen: (chosen: Chosen) => void = () => {}): Command {
+  const program = classicProgram().exitOverride().configureOutput(OUTPUT);
+  const commands: string[] = [];
+  program.action(() => {
+    const words = program.args;
+    const meant = meantCommand(words[0], commands);
+    if (meant !== undefined) {
+      program.error(`error: there is no command "${words[0]}"\n  did you mean: lvmsync ${meant}`);
+    }
+    const options = program.opts<CliOptions>();
+    const command = options.apply !== undefined || options.server ? 'apply' : 'sync';
+    onChosen({ command, run: undefined, words, options });
+  });
+  for (const { define, run } of COMMANDS) {
+    const command = define().exitOverride().configureOutput(OUTPUT);
+    const name = command.name();
+    command.showHelpAfterError(`  see ${helpOf(name)}`).configureHelp(HELP);
+    command.action((...words: unknown[]) => {
+      const options = { ...program.opts<CliOptions>(), ...command.opts<Partial<CliOptions>>() };
+      if (options.dryRun && !command.options.some(({ long }) => long === '--dry-run')) {
+        command.error(`error: lvmsync ${name} has no --dry-run`);
+      }
+      onChosen({ command: name, run, words: argumentsOf(words), options });
+    });
+    commands.push(name);
+    program.addCommand(command);
+  }
+  return program;
+}
+
+/** What describes a command line. @param command undefined for the classic one */
+export function helpOf(command: string | undefined): string {
+  return ['lvmsync', command, '--help'].filter((word) => word !== undefined).join(' ');
+}
+
+/** Commander hands over each argument, a list for the last if it may be repeated, and two of its own. */
+function argumentsOf(handed: unknown[]): string[] {
+  const words = handed.slice(0, -2).flat();
+  return words.filter((word): word is string => typeof word === 'string');
 }
 
 function classicProgram(): Command {
@@ -102,30 +128,30 @@ function classicProgram(): Command {
     .addOption(verbose())
     .addOption(debug())
     .addOption(quiet())
-    .addOption(
-      new Option('-b, --snapback <file>', 'save what is overwritten, on the receiving side'),
-    )
-    .addOption(
-      new Option(
-        '--snapback-format <format>',
-        '4 for rollback, 3 for what an original lvmsync can apply (default: 4)',
-      )
-        .choices(['3', '4'])
-        .argParser(parseFormat),
-    )
-    .addOption(
-      new Option(
-        '--transactional',
-        'write nothing before everything has come: the target becomes new, or stays as it is',
-      ).conflicts('stdout'),
-    )
+    .addOption(dryRun())
+    .addOption(snapback())
+    .addOption(snapbackFormat())
+    .addOption(transactional())
     .addOption(stateDir())
     .addOption(
       new Option('-a, --apply <file>', 'apply a stream or a snapback to a device; - is stdin'),
     )
     .addOption(new Option('--server').hideHelp().conflicts(['apply', 'stdout']))
-    .addOption(new Option('--verify').hideHelp().conflicts(['stdout', 'snapback', 'transactional']))
+    .addOption(
+      new Option('--answer-checks').hideHelp().conflicts(['stdout', 'snapback', 'transactional']),
+    )
     .addOption(new Option('--repair').hideHelp())
+    .addOption(new Option('--keep <number>').hideHelp().argParser(parseKeep))
+    .addOption(new Option('--state-before <time>').hideHelp().argParser(parseStateBefore))
+    .addOption(new Option('--state-after <time>').hideHelp().argParser(parseStateAfter))
+    .addOption(new Option('--hold').hideHelp())
+    .addOption(
+      new Option('--send-to-stdio <offer>')
+        .choices([...OFFERS])
+        .hideHelp()
+        .conflicts(['apply', 'server', 'stdout']),
+    )
+    .addOption(new Option('--whole').hideHelp())
     .addOption(new Option('--create-bytes <size>').hideHelp().argParser(parseBytes))
     .addOption(new Option('--create-thinpool <pool>').hideHelp())
     .addOption(
@@ -134,12 +160,7 @@ function classicProgram(): Command {
         'snapback',
       ]),
     )
-    .addOption(
-      new Option(
-        '-r, --data-source <device>',
-        'read the data here: a later snapshot of the same origin',
-      ),
-    )
+    .addOption(dataSource())
     .addOption(
       new Option(
         '--cow-device <store>',
@@ -148,6 +169,7 @@ function classicProgram(): Command {
     )
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(engine().default('auto'))
     .addOption(queueDepth())
@@ -156,7 +178,8 @@ function classicProgram(): Command {
       new Option('--protocol <protocol>', 'what to speak: 3 is the classic one')
         .choices(['3', '4', 'auto'])
         .argParser(parseProtocol)
-        .default('auto'),
+        .default('auto')
+        .helpGroup(GROUP.host),
     )
     .addOption(timeout())
     .addOption(retries())
@@ -166,29 +189,26 @@ function classicProgram(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
-    .addOption(
-      new Option(
-        '--verify-base <how>',
-        'check that the target holds what the changes were made to before writing',
-      )
-        .choices(['sample', 'full'])
-        .default('sample'),
-    )
-    .addOption(new Option('--no-verify-base', 'write without that check'))
+    .addOption(verifyBase())
+    .addOption(noVerifyBase())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json().conflicts('stdout'))
     .enablePositionalOptions()
+    .allowExcessArguments()
+    .showHelpAfterError(`  see ${helpOf(undefined)}`)
     .helpCommand(false)
+    .usage('[options] SNAPSHOT [[user@]host:]TARGET\n       lvmsync COMMAND ...')
+    .configureHelp(HELP)
+    .addHelpText('before', EXAMPLES)
     .addHelpText(
       'after',
-      '\nA volume that is named like a command is given with its group or a path: vg/rollback, ./rollback.',
+      '\nlvmsync COMMAND --help says more. A volume that is named like a command is\ngiven with its group or a path: vg/rollback, ./rollback.',
     )
     .version(packageVersion(), '-V, --version')
-    .addHelpText(
-      'after',
-      '\nlvmsync serve: a receiver for a forced command in authorized_keys; see lvmsync serve --help',
-    )
-    .showSuggestionAfterError()
-    .configureOutput(OUTPUT);
+    .showSuggestionAfterError();
 }
 
 function parseBytes(text: string): number {
@@ -201,9 +221,4 @@ function parseProtocol(text: string): 3 | 4 | 'auto' {
   if (text === 'auto') return text;
   if (text === '3' || text === '4') return text === '3' ? 3 : 4;
   throw new InvalidArgumentError('Allowed choices are 3, 4, auto.');
-}
-
-function parseFormat(text: string): 3 | 4 {
-  if (text === '3' || text === '4') return text === '3' ? 3 : 4;
-  throw new InvalidArgumentError('Allowed choices are 3, 4.');
 }

@@ -1,4 +1,6 @@
-import { LvmsyncError } from '../index.js';
+import { type EndedRun, LvmsyncError, type RunResult, resultJson } from '../index.js';
+import { printText } from './print.js';
+import { createScreen, type Screen } from './screen.js';
 
 /** What the user reads; all of it on standard error, since standard output may be a stream. */
 export interface Reporter {
@@ -9,6 +11,15 @@ export interface Reporter {
   /** Something to know about that does not stop the run; shown unless `--quiet`. */
   warn(line: string): void;
   failure(error: unknown): void;
+  /**
+   * What the run has come to: lines for people, unless `--quiet`, or with `--json` the same for
+   * scripts, printed when the run has ended.
+   */
+  summary(lines: readonly string[], result: RunResult): void;
+  /** To be called at the very end: prints the result as JSON, if that was asked for. */
+  ended(run: Omit<EndedRun, 'result'>): void;
+  /** Prints lines on standard output that are what was asked for. */
+  output(text: string): void;
   /** From here on a failure is shown with `--verbose` only: the other end shows it. */
   hushFailure(): void;
   /** What the far side printed. */
@@ -19,14 +30,18 @@ export interface ReporterOptions {
   quiet?: true;
   verbose?: true;
   debug?: true;
+  json?: true;
 }
 
-export function createReporter({ quiet, verbose, debug }: ReporterOptions): Reporter {
-  const print = (line: string) => {
-    process.stderr.write(`${line}\n`);
-  };
+export function createReporter(
+  { quiet, verbose, debug, json }: ReporterOptions,
+  screen: Screen = createScreen(),
+): Reporter {
+  const print = (line: string) => screen.write(`${line}\n`);
   const nothing = () => {};
   let hushed = false;
+  let result: RunResult | undefined;
+  const output = (text: string) => screen.aside(() => printText(text));
   return {
     say: quiet ? nothing : print,
     note: verbose || debug ? print : nothing,
@@ -46,9 +61,17 @@ export function createReporter({ quiet, verbose, debug }: ReporterOptions): Repo
       if (error.hint !== undefined) print(`  ${error.hint}`);
       if (debug) print(`  ${error.code}${error.cause ? `, from: ${error.cause}` : ''}`);
     },
-    relay: (chunk) => {
-      process.stderr.write(withoutControl(chunk));
+    summary(lines, itsResult) {
+      result = itsResult;
+      if (!quiet && !json) for (const line of lines) print(line);
     },
+    ended(run) {
+      // Some commands print an answer of their own.
+      if (!json || (result === undefined && run.error === undefined)) return;
+      for (const part of resultJson({ ...run, result })) output(part);
+    },
+    output,
+    relay: (chunk) => screen.write(withoutControl(chunk)),
   };
 }
 

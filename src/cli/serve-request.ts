@@ -1,5 +1,6 @@
 import { LvmsyncError } from '../index.js';
 import { parseBufferMemory, parseQueueDepth } from './engine.js';
+import { parseKeep, parseStateAfter, parseStateBefore, replicaRun } from './replica-words.js';
 
 /** What a client of `lvmsync serve` may ask for, and nothing else. */
 export interface ServeRequest {
@@ -14,8 +15,13 @@ export interface ServeRequest {
   snapbackName?: string;
   snapbackFormat?: 3 | 4;
   transactional?: true;
+  hold?: true;
+  /** Of a run that is part of a replication. */
+  keep?: number;
+  stateBefore?: string;
+  stateAfter?: string;
   /** Only say what the target holds. */
-  verify?: true;
+  answerChecks?: true;
   repair?: true;
   queueDepth?: number;
   /** In bytes. */
@@ -44,7 +50,7 @@ const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 export function parseServeRequest(command: string, policy: ServePolicy): ServeRequest {
   const [program, apply, dash, ...words] = splitRequest(command);
   if (program !== 'lvmsync' || apply !== '--apply' || dash !== '-') {
-    throw refused('only `lvmsync --apply -` is served');
+    throw refused('only `lvmsync --apply -` and `lvmsync --send-to-stdio` are served');
   }
   const target = words.pop();
   const options: Omit<ServeRequest, 'targetPath'> = {};
@@ -76,8 +82,20 @@ export function parseServeRequest(command: string, policy: ServePolicy): ServeRe
       case '--transactional':
         options.transactional = true;
         break;
-      case '--verify':
-        options.verify = true;
+      case '--hold':
+        options.hold = true;
+        break;
+      case '--keep':
+        options.keep = parseLimit(option, parseKeep, words.shift());
+        break;
+      case '--state-before':
+        options.stateBefore = parseLimit(option, parseStateBefore, words.shift());
+        break;
+      case '--state-after':
+        options.stateAfter = parseLimit(option, parseStateAfter, words.shift());
+        break;
+      case '--answer-checks':
+        options.answerChecks = true;
         break;
       case '--repair':
         options.repair = true;
@@ -97,6 +115,7 @@ export function parseServeRequest(command: string, policy: ServePolicy): ServeRe
     }
   }
   if (protocol !== '4') throw refused('PROTO[4] alone is spoken');
+  parseLimit('--keep', () => replicaRun(options), undefined);
   return { ...options, targetPath: findTarget(target, policy) };
 }
 
@@ -105,7 +124,8 @@ export function asksForProto4(command: string): boolean {
   return / --protocol 4 /.test(command);
 }
 
-function splitRequest(command: string): string[] {
+/** The words of a request, of which nothing is run. @throws LvmsyncError TARGET_UNSUITABLE */
+export function splitRequest(command: string): string[] {
   if (Buffer.byteLength(command) > MAX_COMMAND_BYTES) throw refused('the command is too long');
   const words: string[] = [];
   for (let at = 0; at < command.length; ) {
@@ -126,11 +146,11 @@ function splitRequest(command: string): string[] {
   return words;
 }
 
-function parseLimit(
+export function parseLimit<T>(
   option: string,
-  parse: (text: string) => number,
+  parse: (text: string) => T,
   text: string | undefined,
-): number {
+): T {
   try {
     return parse(text ?? '');
   } catch (cause) {
@@ -139,7 +159,7 @@ function parseLimit(
   }
 }
 
-function parseSeconds(text: string | undefined): number {
+export function parseSeconds(text: string | undefined): number {
   const seconds = Number(text);
   if (text !== undefined && /^\d+(\.\d+)?$/.test(text) && seconds <= MAX_SECONDS) return seconds;
   throw refused('--timeout needs a number of seconds');
@@ -163,7 +183,7 @@ function findTarget(name: string | undefined, { targets }: ServePolicy): string 
   throw refused('the target is none of those that are served');
 }
 
-function refused(why: string): LvmsyncError {
+export function refused(why: string): LvmsyncError {
   return new LvmsyncError('TARGET_UNSUITABLE', `lvmsync serve refuses: ${why}`, {
     hint: 'the forced command in authorized_keys on that host lists what this key may do',
   });

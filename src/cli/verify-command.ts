@@ -2,10 +2,15 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { BUFFER_MEMORY, type SampleSize } from '../index.js';
 import { parseBufferMemory, rangeOf } from './engine.js';
 import {
+  bootstrap,
+  bwlimit,
   debug,
+  dryRun,
   engine,
   force,
-  OUTPUT,
+  json,
+  progress,
+  progressFd,
   queueDepth,
   quiet,
   remoteCommand,
@@ -22,13 +27,24 @@ const DEFAULT_SAMPLE: SampleSize = { percent: 1 };
 const VERIFY_BUFFER_BYTES = 32 << 20;
 const MAX_BLOCKS = 1_000_000;
 
+/** What only `lvmsync verify` is told. */
+export interface VerifyOwnOptions {
+  sample?: SampleSize;
+  /** A snapshot: what it lists is all that is compared. */
+  changed?: string;
+}
+
 export function verifyCommand(): Command {
   return new Command('verify')
+    .summary('is the target the same? with --repair: make it so')
     .description(
       'Compare a target with a source by hash. Prints the ranges that differ: offset and length in bytes. Exit status 1 if there are any.',
     )
-    .argument('<source>', 'a snapshot, a logical volume, a block device or a file')
-    .argument('<target>', 'what is to be the same: [[user@]host:]device')
+    .argument(
+      '<source>',
+      'a snapshot, a logical volume, a block device or a file: [[user@]host:]source',
+    )
+    .argument('<target>', 'what is to be the same: [[user@]host:]device; one of the two is here')
     .addOption(
       new Option(
         '--sample [size]',
@@ -42,8 +58,10 @@ export function verifyCommand(): Command {
       ),
     )
     .addOption(new Option('--repair', 'send what differs, and compare it again'))
+    .addOption(dryRun())
     .addOption(rsh())
     .addOption(remoteCommand())
+    .addOption(bootstrap())
     .addOption(sshConfig())
     .addOption(timeout())
     .addOption(retries())
@@ -59,10 +77,13 @@ export function verifyCommand(): Command {
     )
     .addOption(stateDir())
     .addOption(force())
+    .addOption(bwlimit())
+    .addOption(progress())
+    .addOption(progressFd())
+    .addOption(json())
     .addOption(verbose())
     .addOption(debug())
-    .addOption(quiet())
-    .configureOutput(OUTPUT);
+    .addOption(quiet());
 }
 
 /** @param text undefined where the option has no value */

@@ -1,30 +1,51 @@
-import { writeSync } from 'node:fs';
 import {
   type ChangeSource,
   type Engine,
   EXIT,
   type ExitCode,
-  type ExtentSource,
   LvmsyncError,
+  listOffered,
   openNamedSource,
   openSnapshotSource,
   parseDestination,
   type VerifyReport,
   verify,
+  verifyPulled,
 } from '../index.js';
 import { connectTo } from './connect.js';
 import { deliveryOptions } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type Job, usageError } from './job.js';
+import { applyHere } from './pull.js';
+import { connectToSource, type RemoteSource, remoteSource } from './source-host.js';
+import type { VerifyOwnOptions } from './verify-command.js';
+import { printRanges, sayVerified } from './verify-report.js';
+import { packageVersion } from './version.js';
 
-const STDOUT_FD = 1;
+const MORE_HAS_CHANGED = 'more has changed during the run, which was not compared';
 
 /** `lvmsync verify SOURCE TARGET`. @returns the exit code */
-export async function runVerify(job: Job): Promise<ExitCode> {
-  const { source: name = '', destination: target = '', options, reporter } = job;
-  const place = parseDestination(target);
+export async function runVerify(job: Job<VerifyOwnOptions>): Promise<ExitCode> {
+  const { source: name = '', destination: target = '' } = job;
+  const there = remoteSource(job, name, target);
   const engine = openEngine(job);
+  const report =
+    there === undefined
+      ? await verifyFromHere(job, name, target, engine)
+      : await verifyFromThere(job, there, engine);
+  return report.remaining.totalBytes === 0 ? EXIT.success : EXIT.differencesFound;
+}
+
+async function verifyFromHere(
+  job: Job<VerifyOwnOptions>,
+  name: string,
+  target: string,
+  engine: Engine,
+): Promise<VerifyReport> {
+  const { options, reporter } = job;
+  const place = parseDestination(target);
   const startedAt = performance.now();
+  job.run.watcher.phase('scan');
   const { source: whole, live, mountPoint } = await openNamedSource(name, engine);
   let listed: ChangeSource | undefined;
   try {
@@ -45,12 +66,13 @@ export async function runVerify(job: Job): Promise<ExitCode> {
         openVerifier: connection.openVerifier,
         sample: options.sample,
         live,
-        repair: options.repair,
-        onDifferences: printRanges,
+        repair: options.repair && !options.dryRun,
+        onDifferences: (differing) => printRanges(job, differing),
       });
       await recheck(job, listed);
-      say(job, source, report, performance.now() - startedAt, live);
-      return report.remaining.totalBytes === 0 ? EXIT.success : EXIT.differencesFound;
+      const milliseconds = performance.now() - startedAt;
+      sayVerified(job, { ...source, live }, report, milliseconds);
+      return report;
     } finally {
       await connection.close();
     }
@@ -61,7 +83,7 @@ export async function runVerify(job: Job): Promise<ExitCode> {
 }
 
 async function openListed(
-  { options, reporter, signal }: Job,
+  { options, reporter, run, signal }: Job<VerifyOwnOptions>,
   whole: ChangeSource,
   engine: Engine,
 ): Promise<ChangeSource | undefined> {
@@ -72,13 +94,11 @@ async function openListed(
     stateDirectory: options.stateDir,
     signal,
     onWarning: reporter.warn,
+    watcher: run.watcher,
   });
   if (listed.volumeBytes === whole.volumeBytes) return listed;
   await listed.close();
-  throw usageError(
-    `${options.changed} is of a volume of ${listed.volumeBytes} bytes, but ${whole.description} has ${whole.volumeBytes}`,
-    'name a snapshot of the source',
-  );
+  throw otherVolume(options.changed, listed.volumeBytes, whole.volumeBytes);
 }
 
 /** Data of the one, extents of the other. */
@@ -92,74 +112,57 @@ function listedPart(whole: ChangeSource, { extents, chunkBytes, id, paths }: Cha
   };
 }
 
+/** The source as it is on another host, the target as it is on this one. */
+async function verifyFromThere(
+  job: Job<VerifyOwnOptions>,
+  { place, targetPath }: RemoteSource,
+  engine: Engine,
+): Promise<VerifyReport> {
+  const { options, reporter } = job;
+  const { changed, sample, repair } = options;
+  const host = connectToSource(job, place);
+  const startedAt = performance.now();
+  try {
+    const source = await listOffered(host.ask(place.path, 'whole', engine));
+    const listed =
+      changed === undefined ? undefined : await listOffered(host.ask(changed, 'changes', engine));
+    if (changed !== undefined && listed !== undefined && listed.sizeBytes !== source.sizeBytes) {
+      throw otherVolume(changed, listed.sizeBytes, source.sizeBytes);
+    }
+    const report = await verifyPulled({
+      ...host.ask(place.path, 'whole', engine),
+      source: { ...source, extents: (listed ?? source).extents },
+      version: packageVersion(),
+      apply: applyHere(job, targetPath),
+      sample,
+      repair: repair && !options.dryRun,
+      onDifferences: (differing) => printRanges(job, differing),
+    });
+    if (changed !== undefined) {
+      const { listDigest } = await listOffered(host.ask(changed, 'changes', engine));
+      if (listDigest !== listed?.listDigest) reporter.warn(MORE_HAS_CHANGED);
+    }
+    const said = { description: place.path, volumeBytes: source.sizeBytes, live: false };
+    sayVerified(job, said, report, performance.now() - startedAt);
+    return report;
+  } finally {
+    await host.close();
+  }
+}
+
+function otherVolume(changed: string, volumeBytes: number, sourceBytes: number): LvmsyncError {
+  return usageError(
+    `${changed} is of a volume of ${volumeBytes} bytes, but the source has ${sourceBytes}`,
+    'name a snapshot of the source',
+  );
+}
+
 /** A list that grew meanwhile was the right one when it was read. One that was lost was not. */
 async function recheck({ reporter }: Job, listed: ChangeSource | undefined): Promise<void> {
   try {
     await listed?.recheck();
   } catch (error) {
     if (!(error instanceof LvmsyncError) || error.code !== 'SNAPSHOT_CHANGED') throw error;
-    reporter.warn(`more has changed during the run, which was not compared: ${error.message}`);
+    reporter.warn(`${MORE_HAS_CHANGED}: ${error.message}`);
   }
-}
-
-function printRanges(differing: ExtentSource): void {
-  for (const { count, offsets, lengths } of differing.slices()) {
-    let lines = '';
-    for (let i = 0; i < count; i++) lines += `${offsets[i]} ${lengths[i]}\n`;
-    writeAll(lines);
-  }
-}
-
-/** Standard output may be a pipe that takes a part at a time. */
-function writeAll(text: string): void {
-  const bytes = Buffer.from(text);
-  for (let written = 0; written < bytes.length; ) {
-    try {
-      written += writeSync(STDOUT_FD, bytes, written);
-    } catch (error) {
-      if (!(error instanceof Error) || !('code' in error) || error.code !== 'EAGAIN') return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
-  }
-}
-
-function say(
-  { options, reporter }: Job,
-  { description, volumeBytes }: ChangeSource,
-  report: VerifyReport,
-  milliseconds: number,
-  live: boolean,
-): void {
-  const { comparedBytes, targetBytes, differing, settledBytes, repairedBytes, remaining } = report;
-  if (targetBytes > volumeBytes) {
-    reporter.say(
-      `The target is larger: its last ${targetBytes - volumeBytes} bytes are not compared`,
-    );
-  }
-  if (settledBytes > 0) {
-    reporter.say(
-      `${settledBytes} bytes differed at first and did not when they were read again: something writes there`,
-    );
-  }
-  const rate = comparedBytes / 1e3 / milliseconds;
-  const whole = comparedBytes === volumeBytes ? '' : ` of ${volumeBytes}`;
-  const compared = `Compared ${comparedBytes}${whole} bytes in ${(milliseconds / 1000).toFixed(2)} seconds (${rate.toFixed(0)} MB/s)`;
-  if (differing.totalBytes === 0) {
-    reporter.say(`${compared}: no differences`);
-    return;
-  }
-  reporter.say(`${compared}: ${amount(differing)} differ`);
-  if (!options.repair) {
-    if (live) reporter.say(`${description} can be written to: what was, during the run, differs`);
-  } else if (remaining.totalBytes === 0) {
-    reporter.say(`Repaired: ${repairedBytes} bytes were sent, flushed, and compared again`);
-  } else {
-    reporter.warn(
-      `${amount(remaining)} still differ after ${repairedBytes} bytes were sent: something writes to the source or the target; stop it, or repair from a snapshot`,
-    );
-  }
-}
-
-function amount({ totalBytes, extentCount }: ExtentSource): string {
-  return `${totalBytes} bytes in ${extentCount} ${extentCount === 1 ? 'range' : 'ranges'}`;
 }

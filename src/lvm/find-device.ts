@@ -23,7 +23,7 @@ export async function findDevice(name: string): Promise<string> {
     }
     throw new LvmsyncError('NOT_A_SNAPSHOT', `${name} is not a block device`, {
       path: name,
-      hint: 'name a snapshot as VG/LV or by its path; for an image of a store: --cow-device',
+      hint: 'name a snapshot as VG/LV or by its path; what is none is sent whole with lvmsync copy',
     });
   }
   const volume = await findVolumeByName(name);

@@ -99,8 +99,14 @@ export function findTaggedVolumes(tag: string): Promise<LogicalVolume[]> {
   return selectVolumes(`lv_tags="${tag}"`);
 }
 
-async function selectVolumes(selection: string): Promise<LogicalVolume[]> {
-  const output = await runTool('lvs', [...LVS_ARGS, '--select', selection]);
+/** Every volume, hidden ones too. @throws LvmsyncError TOOL_MISSING, TOOL_FAILED */
+export function listVolumes(): Promise<LogicalVolume[]> {
+  return selectVolumes();
+}
+
+async function selectVolumes(selection?: string): Promise<LogicalVolume[]> {
+  const select = selection === undefined ? [] : ['--select', selection];
+  const output = await runTool('lvs', [...LVS_ARGS, ...select]);
   // Another volume group in trouble is reason enough for lvs to fail.
   const volumes = output.stdout.trim() === '' ? [] : parseVolumes(output.stdout);
   if (volumes.length === 0 && output.status !== 0) throw toolError('lvs', output);

@@ -16,6 +16,11 @@ const PACKAGES = {
 
 export type Tool = keyof typeof PACKAGES;
 
+/** The Debian package that a program comes in. */
+export function packageOf(tool: Tool): string {
+  return PACKAGES[tool];
+}
+
 export interface ToolOutput {
   /** Exit status; what was printed may be good even when it is not 0. */
   status: number;

@@ -2,6 +2,7 @@
 import { LvmsyncError } from '../errors.js';
 import { readStatus, readTable } from './dm-device.js';
 import { type DmTarget, parseSnapshotUsage, parseThinTable } from './dm-table.js';
+import type { ThinPool } from './thin-pool.js';
 
 export interface Fill {
   usedBytes: number;
@@ -49,10 +50,23 @@ export function interpretPoolFill(pool: DmTarget | undefined): PoolFill {
   return { data: part(data), metadata: part(metadata) };
 }
 
+/** What of a pool's data is in use. @throws LvmsyncError TOOL_MISSING, TOOL_FAILED */
+export async function readPoolSpace({ device, chunkBytes }: ThinPool): Promise<Fill> {
+  const [pool] = await readStatus(device);
+  const { used, total } = usage(pool?.type === 'thin-pool' ? pool.words[2] : undefined);
+  return { usedBytes: used * chunkBytes, totalBytes: total * chunkBytes };
+}
+
 function part(word: string | undefined): number {
+  const { used, total } = usage(word);
+  return used / total;
+}
+
+/** `USED/TOTAL`. */
+function usage(word: string | undefined): { used: number; total: number } {
   const match = /^(\d+)\/(\d+)$/.exec(word ?? '');
   if (match === null || Number(match[2]) === 0) throw unreadable();
-  return Number(match[1]) / Number(match[2]);
+  return { used: Number(match[1]), total: Number(match[2]) };
 }
 
 function unreadable(): LvmsyncError {

@@ -43,6 +43,13 @@ export function areaOffset(layout: StoreLayout, area: number): number {
   return (HEADER_CHUNKS + area * (layout.entriesPerArea + 1)) * layout.chunkBytes;
 }
 
+/** What the kernel counts as used of a store that holds so many exceptions: header, areas, data. */
+export function usedStoreBytes(exceptionCount: number, chunkBytes: number): number {
+  // The next area is taken as soon as the one before is full.
+  const areas = Math.floor(exceptionCount / (chunkBytes / ENTRY_BYTES)) + 1;
+  return (HEADER_CHUNKS + areas + exceptionCount) * chunkBytes;
+}
+
 /**
  * Reads and checks the header, for everything but its valid flag.
  *

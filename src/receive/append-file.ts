@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 
 /** A file that only grows, by one caller at a time, and says what of it is written. */
@@ -91,10 +92,10 @@ async function named<T>(
   try {
     return await act();
   } catch (cause) {
-    const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    throw new LvmsyncError(code, `cannot write ${what} ${path}: ${errno}`, {
+    const { errno, words } = reasonOf(cause);
+    throw new LvmsyncError(code, `cannot write ${what} ${path}: ${words}`, {
       path,
-      errno,
+      ...(errno !== undefined && { errno }),
       hint,
       cause,
     });

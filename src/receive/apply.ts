@@ -8,8 +8,13 @@ import { encodeMessage } from '../stream/message-encoder.js';
 import { RECORD } from '../stream/proto4.js';
 import { withTimeout } from '../transport/pulse.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
+import { assertNotOfHistory } from './history.js';
+import { checkReplicaRun, type ReplicaRun } from './history-plan.js';
+import { endingHistory, openHistoryRun } from './history-run.js';
 import type { LinkPolicy } from './links.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { type OpenToVerifyOptions, openTargetToVerify } from './open-to-verify.js';
 import { applySpool } from './pending-spool.js';
 import { noProgressFile, type ProgressFile, progressFile } from './progress.js';
 import { readHandshake } from './read-handshake.js';
@@ -24,6 +29,8 @@ import { readUndoLog } from './undo-log-reader.js';
 export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   /** The stream. One with `rewind` is read and checked whole before the target is touched. */
   input: ByteSource & { rewind?(): void; readonly path?: string };
+  /** Who sends, for messages; `the sender` unless said. */
+  peer?: string | undefined;
   /** How the sender may reach this end with further links. */
   links?: LinkPolicy | undefined;
   /** Where to save what is overwritten. */
@@ -36,6 +43,11 @@ export interface ApplyOptions extends OpenTargetOptions, SenderOptions {
   onNote?: ((line: string) => void) | undefined;
   /** Write nothing to the target before the whole stream has come and been found right. */
   transactional?: boolean | undefined;
+  watcher?: RunWatcher | undefined;
+  /** Nor before the sender has said so: for a sender that listens, with `transactional`. */
+  hold?: boolean | undefined;
+  /** The run is part of a replication: the target's history is kept. */
+  replica?: ReplicaRun | undefined;
 }
 
 /**
@@ -58,7 +70,16 @@ export function applyStream(options: ApplyOptions): Promise<ReceiveReport> {
   });
 }
 
-function checkOptions({ transactional, snapbackPath, snapbackFormat }: ApplyOptions): void {
+function checkOptions(options: ApplyOptions): void {
+  const { transactional, snapbackPath, snapbackFormat, hold, replica, answers } = options;
+  if (replica !== undefined) checkReplicaRun(replica);
+  if (answers === undefined && (hold || replica !== undefined)) {
+    throw new LvmsyncError('USAGE', 'only a sender that speaks PROTO[4] can hold or replicate');
+  }
+  if (hold && !transactional) throw new LvmsyncError('USAGE', '--hold needs --transactional');
+  if (replica !== undefined && snapbackPath !== undefined) {
+    throw new LvmsyncError('USAGE', 'a run that is part of a replication makes its own snapback');
+  }
   if (!transactional || snapbackPath === undefined || snapbackFormat !== 3) return;
   throw new LvmsyncError('USAGE', '--transactional needs the snapback in format 4', {
     hint: 'leave --snapback-format away: a snapback in format 3 cannot be gone on with',
@@ -77,17 +98,18 @@ async function applyTo(
 ): Promise<ReceiveReport> {
   const { input, engine, version = '' } = options;
   if (input.rewind !== undefined) {
+    if (input.path !== undefined) await assertNotOfHistory(target.state, input.path);
     await assertWholeLog(input.path, engine, options.targetPath);
-    await check(nullTarget(target.file), input, engine);
+    await check(nullTarget(target.file), input, options);
     input.rewind();
   }
   const snapback = await openSnapback(target, options);
   try {
-    await answers?.write(encodeMessage(RECORD.hello, receiverHello(version, target.file)));
+    await answers?.write(
+      encodeMessage(RECORD.hello, receiverHello(version, target.file, options.hold)),
+    );
     const source = answers === undefined ? input : withTimeout(input, options.timeoutMs ?? 0);
-    const report = await receiveAny(target, source, snapback, answers, options);
-    await snapback?.complete();
-    return report;
+    return await receiveAny(target, source, snapback, answers, options);
   } finally {
     await snapback?.close();
   }
@@ -111,6 +133,15 @@ async function assertWholeLog(
 
 async function openSnapback(
   target: OpenTarget,
+  options: ApplyOptions,
+): Promise<Snapback | undefined> {
+  const { replica, engine, version = '', onWarning } = options;
+  if (replica !== undefined) return openHistoryRun(target, replica, { engine, version, onWarning });
+  return endingHistory(target.state, await openOwnSnapback(target, options), onWarning);
+}
+
+async function openOwnSnapback(
+  target: OpenTarget,
   { snapbackPath, snapbackFormat, engine, version = '', onWarning }: ApplyOptions,
 ): Promise<Snapback | undefined> {
   if (snapbackPath === undefined) return undefined;
@@ -127,9 +158,37 @@ async function openSnapback(
 }
 
 /** Reads the whole stream as if it were applied. */
-async function check(target: BlockFile, source: ByteSource, engine: Engine): Promise<void> {
+async function check(
+  target: BlockFile,
+  source: ByteSource,
+  { engine, watcher }: Pick<ApplyOptions, 'engine' | 'watcher'>,
+): Promise<ReceiveReport> {
   const { protocol } = await readHandshake(source);
-  await (protocol === 3 ? receive : receiveTransfer)({ source, target, engine });
+  const checking = watcher && {
+    ...watcher,
+    phase: (_: string, totalBytes?: number) => watcher.phase('check', totalBytes),
+  };
+  if (protocol === 3) return receive({ source, target, engine, watcher: checking });
+  const report = await receiveTransfer({ source, target, engine, watcher: checking });
+  return { recordCount: report.records, writtenBytes: report.dataBytes };
+}
+
+/**
+ * Checks a stream and the target that it is for, and writes nothing.
+ *
+ * @throws LvmsyncError as `applyStream`
+ */
+export async function checkStream(
+  options: Omit<OpenToVerifyOptions, 'forRepair'> & Pick<ApplyOptions, 'input'>,
+): Promise<ReceiveReport> {
+  const { input, engine, targetPath } = options;
+  const target = await openTargetToVerify({ ...options, forRepair: true });
+  try {
+    await assertWholeLog(input.path, engine, targetPath);
+    return await check(nullTarget(target), input, options);
+  } finally {
+    await target.close();
+  }
 }
 
 /** Whichever protocol the stream's label names. */
@@ -150,10 +209,12 @@ async function receiveAny(
   if (protocol === 3) {
     if (options.transactional) throw needsProto4();
     await target.state.forgetProgress();
-    return receive({ source, target: target.file, engine, ...(snapback && { snapback }) });
+    const { watcher } = options;
+    return receive({ source, target: target.file, engine, watcher, ...(snapback && { snapback }) });
   }
-  const { links, timeoutMs } = options;
-  const transfer = { source, answers, target: target.file, engine, snapback, links, timeoutMs };
+  const { peer, links, timeoutMs, hold, watcher } = options;
+  const ends = { peer, source, answers, target: target.file };
+  const transfer = { ...ends, engine, snapback, links, timeoutMs, hold, watcher };
   const { records, dataBytes } = options.transactional
     ? await receiveIntoSpool(target, transfer, options)
     : await receiveTransfer({ ...transfer, progress: await openProgress(target, answers) });
@@ -163,7 +224,7 @@ async function receiveAny(
 async function receiveIntoSpool(
   { file, id, state }: OpenTarget,
   transfer: TransferOptions,
-  { engine, version = '', snapbackPath }: ApplyOptions,
+  { engine, version = '', snapbackPath, replica }: ApplyOptions,
 ) {
   await state.forgetProgress();
   const spool: Spool = await createSpool({
@@ -172,7 +233,8 @@ async function receiveIntoSpool(
     engine,
     version,
     state,
-    snapbackPath: transfer.snapback && snapbackPath && resolve(snapbackPath),
+    snapbackPath: snapbackPath && resolve(snapbackPath),
+    replica,
     applySpool: () => applySpool(state.spoolPath, file, engine, transfer.snapback),
   });
   try {
@@ -184,7 +246,7 @@ async function receiveIntoSpool(
 
 /** A transfer from a file is not resumed, and a receiver without a place for it remembers none. */
 async function openProgress(
-  { state }: OpenTarget,
+  { state, file }: OpenTarget,
   answers: StreamWriter | undefined,
 ): Promise<ProgressFile> {
   if (answers !== undefined) {
@@ -192,7 +254,10 @@ async function openProgress(
       () => true,
       () => false,
     );
-    if (prepared) return progressFile(state.progressPath);
+    if (prepared) {
+      const { path, sizeBytes } = file;
+      return progressFile(state.progressPath, { path: resolve(path), sizeBytes });
+    }
   }
   await state.forgetProgress();
   return noProgressFile;

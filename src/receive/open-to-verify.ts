@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { BlockFile } from '../block/engine.js';
 import { identify } from '../block/identity.js';
@@ -5,7 +6,8 @@ import { acquireLock } from '../block/lock.js';
 import { stateDirectoryPath } from '../block/state-directory.js';
 import { assertTargetUsable, inspectTarget } from '../block/target.js';
 import { LvmsyncError } from '../errors.js';
-import type { OpenTargetOptions } from './open-target.js';
+import { assertVolumeCanBeMade, type NewVolume } from '../lvm/create-volume.js';
+import type { OpenTarget, OpenTargetOptions } from './open-target.js';
 import { openTargetState } from './state-directory.js';
 
 export interface OpenToVerifyOptions extends Omit<OpenTargetOptions, 'version'> {
@@ -49,6 +51,34 @@ export async function openTargetToVerify(options: OpenToVerifyOptions): Promise<
   await lock.release();
   await checkPending(id, options);
   return engine.open(targetPath, { mode: 'read', exclusive: forRepair && force !== true });
+}
+
+/** Refuses a target as `openTargetForWriting` does, and opens it to be read. @throws the same */
+export async function openTargetToRehearse(options: OpenTargetOptions): Promise<OpenTarget> {
+  const file = await openTargetToVerify({ ...options, forRepair: true });
+  const id = await identify(options.targetPath);
+  const state = await openTargetState(stateDirectoryPath(options.stateDirectory), id);
+  return { file, id, state, close: file.close };
+}
+
+/**
+ * Whether a target is fit to be written, without writing it.
+ *
+ * @param create how it would be made where there is none
+ * @returns what it is, or would be
+ * @throws LvmsyncError as `openTargetToVerify`, and as `assertVolumeCanBeMade`
+ */
+export async function inspectForWriting(
+  options: OpenTargetOptions,
+  create: NewVolume | undefined,
+): Promise<{ sizeBytes: number; toBeMade: boolean }> {
+  if (create !== undefined && !existsSync(options.targetPath)) {
+    await assertVolumeCanBeMade(options.targetPath, create);
+    return { sizeBytes: create.sizeBytes, toBeMade: true };
+  }
+  const file = await openTargetToVerify({ ...options, forRepair: true });
+  await file.close();
+  return { sizeBytes: file.sizeBytes, toBeMade: false };
 }
 
 /** Whoever writes to the target first completes such a run, and then it holds something else. */

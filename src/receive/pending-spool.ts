@@ -2,10 +2,12 @@
 import { rm, stat } from 'node:fs/promises';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { nullTarget } from '../block/null-target.js';
-import { LvmsyncError } from '../errors.js';
+import { type ErrorCode, LvmsyncError } from '../errors.js';
 import { RECORD } from '../stream/proto4.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { createRecordReader } from '../transport/record-reader.js';
+import { checkReplicaRun, type ReplicaRun } from './history-plan.js';
+import { endingHistory, openHistoryRun } from './history-run.js';
 import { readHandshake } from './read-handshake.js';
 import type { Snapback } from './snapback.js';
 import { removeSpool } from './spool.js';
@@ -13,6 +15,9 @@ import type { TargetState } from './state-directory.js';
 import { receiveTransfer } from './transfer.js';
 import { createUndoLog } from './undo-log.js';
 import { readUndoLog } from './undo-log-reader.js';
+
+/** Codes of a history that has been lost. */
+const LOST = new Set<ErrorCode>(['REPLICA_STATE', 'STATE_UNUSABLE']);
 
 export interface PendingSpoolOptions {
   target: BlockFile;
@@ -44,7 +49,6 @@ export async function completePendingSpool(options: PendingSpoolOptions): Promis
   try {
     await applySpool(spoolPath, target, engine, snapback);
     await removeSpool(state);
-    await snapback?.complete();
   } finally {
     await snapback?.close();
   }
@@ -82,7 +86,30 @@ async function checkSpool(path: string, target: BlockFile, engine: Engine): Prom
 /** The undo log that the interrupted run had begun, to be gone on with. */
 async function openSnapback(options: PendingSpoolOptions): Promise<Snapback | undefined> {
   const { state, engine, onWarning } = options;
-  const path = await snapbackOf(state.spoolPath, engine);
+  const { path, replica } = await purposeOf(state.spoolPath, engine);
+  if (replica !== undefined) return openHistory(replica, options);
+  return endingHistory(state, await openUndoLog(path, options), onWarning);
+}
+
+/** The run has been decided: it is completed also where its history has been lost meanwhile. */
+async function openHistory(replica: ReplicaRun, options: PendingSpoolOptions): Promise<Snapback> {
+  const { target: file, targetId: id, state } = options;
+  const target = { file, id, state };
+  try {
+    return await openHistoryRun(target, replica, options);
+  } catch (error) {
+    const { keep, stateAfter } = replica;
+    if (!(error instanceof LvmsyncError) || !LOST.has(error.code)) throw error;
+    options.onWarning?.(`${error.message}: its history begins anew`);
+    return openHistoryRun(target, { keep, stateAfter }, options);
+  }
+}
+
+async function openUndoLog(
+  path: string | undefined,
+  options: PendingSpoolOptions,
+): Promise<Snapback | undefined> {
+  const { engine, onWarning } = options;
   if (path === undefined) return undefined;
   if ((await stat(path).catch(() => undefined)) === undefined) {
     onWarning?.(`its snapback ${path} is gone: completing it without`);
@@ -93,18 +120,36 @@ async function openSnapback(options: PendingSpoolOptions): Promise<Snapback | un
   return createUndoLog({ ...options, path });
 }
 
-async function snapbackOf(spoolPath: string, engine: Engine): Promise<string | undefined> {
+interface Purpose {
+  /** The undo log to go on with. */
+  path?: string;
+  replica?: ReplicaRun;
+}
+
+/** What the spool says of the run that it is of. */
+async function purposeOf(spoolPath: string, engine: Engine): Promise<Purpose> {
   const source = await openFileSource(spoolPath);
   try {
     await readHandshake(source);
     const reader = createRecordReader(source, engine);
     const header = await reader.nextHeader();
-    if (header?.type !== RECORD.hello) return undefined;
+    if (header?.type !== RECORD.hello) return {};
     const body = Buffer.alloc(4096 + header.payloadBytes);
     const { payload } = await reader.readBody(body, 4096);
-    const { spool } = JSON.parse(payload.toString('utf8')) as { spool?: { snapback?: unknown } };
-    return typeof spool?.snapback === 'string' ? spool.snapback : undefined;
+    return parsePurpose(payload);
   } finally {
     await source.close();
   }
+}
+
+/** The directory is this user's alone, so that only the shape is checked. */
+function parsePurpose(payload: Buffer): Purpose {
+  const { spool } = JSON.parse(payload.toString('utf8')) as {
+    spool?: { snapback?: unknown; replica?: ReplicaRun };
+  };
+  const { snapback, replica } = spool ?? {};
+  return {
+    ...(typeof snapback === 'string' && { path: snapback }),
+    ...(replica !== undefined && { replica: checkReplicaRun(replica) }),
+  };
 }

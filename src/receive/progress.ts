@@ -12,9 +12,18 @@ export interface Progress {
   durableOffset: number;
 }
 
+/** What people are told of it: the name of the file says nothing. */
+export interface ProgressTarget {
+  path: string;
+  sizeBytes: number;
+}
+
+/** What an older lvmsync wrote does not name its target. */
+export type ToldProgress = Progress & { target: ProgressTarget | undefined };
+
 export interface ProgressFile {
   /** Undefined when there is none, or none that can be read. */
-  load(): Promise<Progress | undefined>;
+  load(): Promise<ToldProgress | undefined>;
   save(progress: Progress): Promise<void>;
   clear(): Promise<void>;
 }
@@ -26,7 +35,8 @@ export const noProgressFile: ProgressFile = {
   clear: async () => {},
 };
 
-export function progressFile(path: string): ProgressFile {
+/** @param target put down with every position */
+export function progressFile(path: string, target?: ProgressTarget): ProgressFile {
   return {
     async load() {
       const text = await readFile(path, 'utf8').catch(() => '');
@@ -34,7 +44,7 @@ export function progressFile(path: string): ProgressFile {
     },
     // An older position after a power failure costs time, not data: no flush is needed.
     async save(progress) {
-      await writeFile(`${path}.new`, JSON.stringify(progress), { mode: 0o600 });
+      await writeFile(`${path}.new`, JSON.stringify({ ...progress, target }), { mode: 0o600 });
       await rename(`${path}.new`, path);
     },
     clear: () => rm(path, { force: true }),
@@ -45,13 +55,20 @@ export function transferName({ source }: SenderHello): string {
   return createHash('sha256').update(JSON.stringify(source)).digest('hex');
 }
 
-function parse(text: string): Progress | undefined {
+function parse(text: string): ToldProgress | undefined {
   try {
-    const { transfer, run, durableOffset } = JSON.parse(text);
+    const { transfer, run, durableOffset, target } = JSON.parse(text);
     const named = typeof transfer === 'string' && typeof run === 'string';
     if (!named || !Number.isSafeInteger(durableOffset) || durableOffset < 0) return undefined;
-    return { transfer, run, durableOffset };
+    return { transfer, run, durableOffset, target: parseTarget(target) };
   } catch {
     return undefined;
   }
+}
+
+function parseTarget(value: unknown): ProgressTarget | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { path, sizeBytes } = value as Partial<Record<keyof ProgressTarget, unknown>>;
+  if (typeof path !== 'string' || !Number.isSafeInteger(sizeBytes)) return undefined;
+  return { path, sizeBytes: Number(sizeBytes) };
 }

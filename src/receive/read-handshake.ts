@@ -13,7 +13,7 @@ const SHORTEST_LINE_BYTES = 17;
 export async function readHandshake(source: ByteSource): Promise<Handshake> {
   const line = Buffer.alloc(MAX_HANDSHAKE_BYTES);
   for (let used = 0; ; ) {
-    const handshake = parseHandshake(line.subarray(0, used));
+    const handshake = parseHandshake(line.subarray(0, used), source.description);
     if (handshake !== undefined) return handshake;
     const wanted = Math.max(SHORTEST_LINE_BYTES, used + 1);
     const readBytes = await source.read(line.subarray(used, wanted));

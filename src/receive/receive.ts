@@ -4,6 +4,7 @@ import type { BlockFile, Engine } from '../block/engine.js';
 import { bufferCount } from '../block/io-limits.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { createProto3Decoder } from '../stream/proto3.js';
+import type { RunWatcher } from '../watcher.js';
 import { createCheckpoints } from './checkpoints.js';
 import type { Snapback } from './snapback.js';
 import { createWriteQueue } from './write-queue.js';
@@ -19,6 +20,7 @@ export interface ReceiveOptions {
   engine: Engine;
   /** Saves what is overwritten. */
   snapback?: Snapback;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface ReceiveReport {
@@ -35,7 +37,7 @@ export interface ReceiveReport {
  *   the engine and the snapback throw
  */
 export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
-  const { source, target, engine, snapback } = options;
+  const { source, target, engine, snapback, watcher } = options;
   const pool = createBufferPool(engine, {
     bufferBytes: BUFFER_BYTES,
     count: bufferCount(engine.limits, BUFFER_BYTES),
@@ -51,15 +53,20 @@ export async function receive(options: ReceiveOptions): Promise<ReceiveReport> {
     },
     async () => {},
   );
+  watcher?.phase('apply');
   try {
     const recordCount = await decodeStream(source, target.sizeBytes, pool, async (batch) => {
       await snapback?.protect(batch);
+      const bytesBefore = dataBytes;
       for (let i = 0; i < batch.count; i++) dataBytes += batch.lengths[i]!;
+      watcher?.advance(dataBytes - bytesBefore);
       await flushes.note();
       return queue.start(batch);
     });
+    watcher?.phase('flush');
     await queue.drain();
     await target.flush();
+    await snapback?.complete();
     return { recordCount, writtenBytes: dataBytes };
   } catch (error) {
     await queue.drain().catch(() => undefined); // the caller closes the target next

@@ -35,9 +35,11 @@ export interface LinkApplier {
 }
 
 export interface RecordApplier {
+  /** Makes what has come durable without touching the target, where it can: `finish` may wait then. */
+  prepare?(): Promise<void>;
   /** Every link has its own; they may be used at the same time. */
   openLink(): LinkApplier;
-  /** Waits for all writes, and flushes. */
+  /** Waits for all writes, flushes, and marks the snapback as that of a whole run. */
   finish(): Promise<void>;
   /**
    * Makes what has been applied so far durable, while more may be applied.
@@ -142,6 +144,7 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
     async finish() {
       await catchUp();
       await target.flush();
+      await snapback?.complete();
     },
     async checkpoint() {
       const durableOffset = positions.lowest();

@@ -1,19 +1,23 @@
 /** Puts back what a run has overwritten, from its snapback in either format. */
-import type { BlockFile, Engine } from '../block/engine.js';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
-import { RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
 import { openFileSource } from '../transport/byte-source.js';
-import { createRecordReader } from '../transport/record-reader.js';
+import type { RunWatcher } from '../watcher.js';
 import { readClassicSnapback, restoreClassicSnapback } from './classic-snapback.js';
+import { assertNotOfHistory } from './history.js';
+import { endHistory } from './history-run.js';
 import { type OpenTarget, type OpenTargetOptions, openTargetForWriting } from './open-target.js';
+import { openTargetToRehearse } from './open-to-verify.js';
 import { readHandshake } from './read-handshake.js';
-import { createRecordApplier } from './record-applier.js';
-import { readUndoLog, type UndoLog } from './undo-log-reader.js';
+import { assertLargeEnough, assertNotInterrupted, restoreLog } from './restore-log.js';
 
 export interface RollbackOptions extends OpenTargetOptions {
   /** The snapback. */
   snapbackPath: string;
   signal?: AbortSignal | undefined;
+  /** Check snapback and target, and write nothing: the report is of what would be restored. */
+  dryRun?: boolean | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface RollbackReport {
@@ -36,21 +40,28 @@ export interface RollbackReport {
  *   what `openTargetForWriting` and the engine throw
  */
 export async function rollback(options: RollbackOptions): Promise<RollbackReport> {
-  const { snapbackPath } = options;
+  const { snapbackPath, watcher } = options;
+  watcher?.phase('check');
   const { protocol, lineBytes } = await readLabel(snapbackPath);
-  const target = await openTargetForWriting(options);
+  const target = await (options.dryRun ? openTargetToRehearse : openTargetForWriting)(options);
   try {
+    await assertNotOfHistory(target.state, snapbackPath);
     const report =
       protocol === 3
         ? await restoreClassic(lineBytes, target, options)
-        : await restoreLog(target, options);
-    await target.file.flush();
+        : await restoreUndoLog(target, options);
+    watcher?.phase('flush');
+    if (!options.dryRun) await target.file.flush();
     return report;
   } catch (cause) {
     if (cause instanceof LvmsyncError || !(cause instanceof Error && 'code' in cause)) throw cause;
-    const errno = String(cause.code);
-    const message = `cannot read ${snapbackPath}: ${errno}`;
-    throw new LvmsyncError('READ_FAILED', message, { path: snapbackPath, errno, cause });
+    const { words, ...errno } = reasonOf(cause);
+    throw new LvmsyncError('READ_FAILED', `cannot read ${snapbackPath}: ${words}`, {
+      path: snapbackPath,
+      ...errno,
+      hint: 'the target is restored in part only: make the snapback readable and run this again',
+      cause,
+    });
   } finally {
     await target.close();
   }
@@ -84,88 +95,23 @@ async function restoreClassic(
     );
   }
   assertLargeEnough(file, highestEnd);
-  await state.forgetProgress();
-  const proceed = () => assertNotInterrupted(options);
-  await restoreClassicSnapback(snapbackPath, snapback, file, engine, proceed);
+  if (!options.dryRun) {
+    await state.forgetProgress();
+    await endHistory(state, options.onWarning);
+    options.watcher?.phase('restore');
+    const proceed = () => assertNotInterrupted(options.signal, options.targetPath);
+    await restoreClassicSnapback(snapbackPath, snapback, file, engine, proceed);
+  }
   return { restoredBytes: dataBytes, records, format: 3, ended: undefined, tornBytes };
 }
 
-async function restoreLog(target: OpenTarget, options: RollbackOptions): Promise<RollbackReport> {
-  const { snapbackPath, engine } = options;
-  const log = await readUndoLog(snapbackPath, engine);
-  if (log === undefined) {
-    throw new LvmsyncError('STREAM_UNKNOWN', `${snapbackPath} is a stream, not a snapback`, {
-      path: snapbackPath,
-      hint: `apply it with: lvmsync --apply ${snapbackPath} ${options.targetPath}`,
-    });
-  }
-  assertRightTarget(log, target, options);
-  await target.state.forgetProgress();
-  await applyLog(log, target.file, engine, options);
-  const { dataBytes, records, ended, tornBytes } = log;
-  return { restoredBytes: dataBytes, records, format: 4, ended, tornBytes };
-}
-
-function assertRightTarget(log: UndoLog, { file, id }: OpenTarget, options: RollbackOptions): void {
-  assertLargeEnough(file, log.highestEnd);
-  const { target } = log.hello;
-  if (target.id === id && target.sizeBytes === file.sizeBytes) return;
-  const message =
-    target.id === id
-      ? `${file.path} had ${target.sizeBytes} bytes when ${options.snapbackPath} was written, and has ${file.sizeBytes} now`
-      : `${options.snapbackPath} is the snapback of another target: ${target.id}, ${target.sizeBytes} bytes`;
-  if (options.force) {
-    options.onWarning?.(`${message} (--force)`);
-    return;
-  }
-  throw new LvmsyncError('TARGET_UNSUITABLE', message, {
-    path: file.path,
-    hint: `name that target; if ${file.path} holds the same bytes as it did, use --force`,
-  });
-}
-
-function assertLargeEnough({ path, sizeBytes }: BlockFile, highestEnd: number): void {
-  if (highestEnd <= sizeBytes) return;
-  throw new LvmsyncError(
-    'TARGET_TOO_SMALL',
-    `the snapback restores up to byte ${highestEnd}, but ${path} has ${sizeBytes} bytes`,
-    { path, hint: 'name the target that it was made of' },
-  );
-}
-
-/** Its records overlap nowhere, so that they can be written in any order. */
-async function applyLog(
-  { records }: UndoLog,
-  target: BlockFile,
-  engine: Engine,
+async function restoreUndoLog(
+  target: OpenTarget,
   options: RollbackOptions,
-): Promise<void> {
-  const source = await openFileSource(options.snapbackPath);
-  const applier = createRecordApplier({ target, engine });
-  const link = applier.openLink();
-  try {
-    await readHandshake(source);
-    const reader = createRecordReader(source, engine);
-    while (applier.records < records) {
-      assertNotInterrupted(options);
-      const header = await reader.nextHeader();
-      if (header?.type === RECORD.data) await link.apply(header, reader);
-      else {
-        const body = Buffer.alloc(RECORD_HEADER_BYTES + (header?.payloadBytes ?? 0));
-        await reader.readBody(body, RECORD_HEADER_BYTES);
-      }
-    }
-    await applier.finish();
-  } finally {
-    await applier.settle();
-    await source.close();
-  }
-}
-
-function assertNotInterrupted({ signal, targetPath }: RollbackOptions): void {
-  if (!signal?.aborted) return;
-  throw new LvmsyncError('INTERRUPTED', `interrupted: ${targetPath} is restored in part only`, {
-    path: targetPath,
-    hint: 'run the same command again',
+): Promise<RollbackReport> {
+  const { dataBytes, records, ended, tornBytes } = await restoreLog(target, {
+    ...options,
+    beforeWriting: () => endHistory(target.state, options.onWarning),
   });
+  return { restoredBytes: dataBytes, records, format: 4, ended, tornBytes };
 }

@@ -8,6 +8,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { addPiece, createBatch, type Ranges } from '../block/batch.js';
 import type { BlockFile, Engine } from '../block/engine.js';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
 import { PROTO3_HEADER_BYTES, writeProto3Header } from '../stream/proto3.js';
@@ -19,7 +20,6 @@ const BUFFER_BYTES = 1 << 20;
 const RECORD_ROOM = BLOCK_BYTES + PROTO3_HEADER_BYTES;
 
 export interface Snapback {
-  readonly path: string;
   /**
    * Saves, durably, what the ranges hold, which are about to be overwritten. May be called again
    * before it has resolved.
@@ -117,7 +117,6 @@ export async function createSnapback(
 
   await guard(path, () => append(Buffer.from(PROTO3_HANDSHAKE)));
   return {
-    path,
     protect(overwritten) {
       const protecting = last.then(() => protectNext(overwritten));
       last = protecting.catch(() => undefined);
@@ -159,10 +158,10 @@ async function guard<T>(
     return await act();
   } catch (cause) {
     if (cause instanceof LvmsyncError) throw cause;
-    const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    throw new LvmsyncError(code, `cannot write the snapback ${path}: ${errno}`, {
+    const { errno, words } = reasonOf(cause);
+    throw new LvmsyncError(code, `cannot write the snapback ${path}: ${words}`, {
       path,
-      errno,
+      ...(errno !== undefined && { errno }),
       hint: 'nothing was overwritten that is not in the snapback; free some space or name another file',
       cause,
     });

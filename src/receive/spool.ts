@@ -22,6 +22,7 @@ import {
 } from '../stream/proto4.js';
 import { zstdDecompress } from '../stream/zstd.js';
 import { openAppendFile, syncDirectory } from './append-file.js';
+import type { ReplicaRun } from './history-plan.js';
 import type { LinkApplier, RecordApplier } from './record-applier.js';
 import type { TargetState } from './state-directory.js';
 
@@ -35,24 +36,27 @@ export interface SpoolOptions {
   state: TargetState;
   /** The undo log that whoever applies the spool is to go on with. */
   snapbackPath?: string | undefined;
+  /** The run that it is of, where the target has a history. */
+  replica?: ReplicaRun | undefined;
   /** Applies the spool to the target, flush included. */
   applySpool(): Promise<void>;
 }
 
 export interface Spool extends RecordApplier {
+  prepare(): Promise<void>;
   /** Removes what has come in, unless it is complete. */
   discard(): Promise<void>;
 }
 
 /**
- * Takes records as an applier does, but into a file; `finish` makes it durable, applies it and
- * removes it.
+ * Takes records as an applier does, but into a file; `prepare` makes it durable, `finish` decides that
+ * it is applied, applies it and removes it.
  *
  * @throws LvmsyncError OPEN_FAILED; from its functions WRITE_FAILED with the target untouched, and
  *   what `applySpool` throws with the spool in place
  */
 export async function createSpool(options: SpoolOptions): Promise<Spool> {
-  const { target, targetId, engine, version, state, snapbackPath, applySpool } = options;
+  const { target, targetId, engine, version, state, snapbackPath, replica, applySpool } = options;
   await state.prepare();
   const { spoolPath, partialSpoolPath, directory } = state;
   await rm(partialSpoolPath, { force: true });
@@ -80,7 +84,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     chunkBytes: 512,
     extents: { count: 0, bytes: 0, digest: '' },
   };
-  const spool = snapbackPath === undefined ? {} : { snapback: snapbackPath };
+  const spool = { snapback: snapbackPath, replica };
   await file.append(
     Buffer.from(PROTO4_HANDSHAKE),
     encodeMessage(RECORD.hello, { version, run: '', capabilities: ['zstd'], source, spool }),
@@ -113,12 +117,25 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     };
   }
 
+  let preparing: Promise<void> | undefined;
+
+  /** No more will come. */
+  async function seal(): Promise<void> {
+    await file.append(encodeMessage(RECORD.end, totals()));
+    await file.sync();
+    await close();
+  }
+
+  function prepare(): Promise<void> {
+    preparing ??= seal();
+    return preparing;
+  }
+
   return {
     openLink,
+    prepare,
     async finish() {
-      await file.append(encodeMessage(RECORD.end, totals()));
-      await file.sync();
-      await close();
+      await prepare();
       await rename(partialSpoolPath, spoolPath);
       complete = true;
       await syncDirectory(directory);

@@ -1,6 +1,7 @@
 /**
- * What a receiver keeps in its state directory: spools, and how far interrupted transfers got. Each
- * target has its own names there, made of its identity.
+ * What a receiver keeps in its state directory: spools, how far interrupted transfers got, and the
+ * histories of targets that are replicated to. Each target has its own names there, made of its
+ * identity.
  */
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -16,6 +17,8 @@ export interface TargetState {
   readonly partialSpoolPath: string;
   /** How far an interrupted transfer got. */
   readonly progressPath: string;
+  /** A directory: what is known of the states of the target, and snapbacks that lead to them. */
+  readonly historyPath: string;
   /** Makes the directory. @throws LvmsyncError OPEN_FAILED */
   prepare(): Promise<void>;
   /** Forgets how far a transfer got: the target is about to hold something else. */
@@ -37,6 +40,7 @@ export async function openTargetState(directory: string, targetId: string): Prom
     spoolPath: path('spool'),
     partialSpoolPath: path('spool.partial'),
     progressPath,
+    historyPath: path('history'),
     prepare: () => makeStateDirectory(directory),
     forgetProgress: () => rm(progressPath, { force: true }),
   };

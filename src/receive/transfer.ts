@@ -5,6 +5,7 @@ import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import {
   type Accept,
+  type Capability,
   parseOpenRequest,
   parseRefusal,
   parseSenderHello,
@@ -25,6 +26,7 @@ import {
 import { zstdAvailable } from '../stream/zstd.js';
 import { createRecordReader, type RecordReader, truncated } from '../transport/record-reader.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import { createChecker } from './checker.js';
 import { createCheckpoints } from './checkpoints.js';
 import { createReceiverLinks, type LinkPolicy, type ReceiverLinks } from './links.js';
@@ -32,9 +34,13 @@ import { noProgressFile, type ProgressFile, transferName } from './progress.js';
 import { createRecordApplier, type LinkApplier, type RecordApplier } from './record-applier.js';
 import type { Snapback } from './snapback.js';
 
+const DEFAULT_PEER = 'the sender';
+
 export interface TransferOptions {
   /** From behind the label on. */
   source: ByteSource;
+  /** Who sends, for messages; `the sender` unless said. */
+  peer?: string | undefined;
   /** Where the answers go; none when the stream comes from a file. */
   answers?: StreamWriter | undefined;
   target: BlockFile;
@@ -48,13 +54,18 @@ export interface TransferOptions {
   links?: LinkPolicy | undefined;
   /** How long a link may be silent, in milliseconds; 0 for ever. */
   timeoutMs?: number | undefined;
+  watcher?: RunWatcher | undefined;
+  /** Whether `finish` waits for the sender's COMMIT. */
+  hold?: boolean | undefined;
 }
 
 /** What is said of the receiving end before anything has come from the sender. */
-export function receiverHello(version: string, target: BlockFile): ReceiverHello {
+export function receiverHello(version: string, target: BlockFile, hold = false): ReceiverHello {
+  const capabilities: Capability[] = zstdAvailable ? ['zstd', 'links'] : ['links'];
+  if (hold) capabilities.push('hold');
   return {
     version,
-    capabilities: zstdAvailable ? ['zstd', 'links'] : ['links'],
+    capabilities,
     target: { sizeBytes: target.sizeBytes, kind: target.kind },
   };
 }
@@ -67,10 +78,11 @@ export function receiverHello(version: string, target: BlockFile): ReceiverHello
  *   throw; the sender is told
  */
 export async function receiveTransfer(options: TransferOptions): Promise<Totals> {
-  const { source, answers, target, engine, snapback, progress = noProgressFile } = options;
+  const { source, answers, target, engine, snapback, watcher } = options;
+  const { progress = noProgressFile } = options;
   const reader = createRecordReader(source, engine);
   const { applier = createRecordApplier({ target, engine, snapback }) } = options;
-  const hello = await readHello(reader);
+  const hello = await readHello(reader, options.peer);
   checkSize(hello, target);
   const accept = await resumption(hello, progress);
   await answers?.write(encodeMessage(RECORD.accept, accept));
@@ -80,12 +92,17 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
     await remember(durableOffset);
     await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
   });
+  // How much a resumed transfer still has to bring is not said.
+  watcher?.phase('apply', accept.resume === undefined ? hello.source.extents.bytes : undefined);
+  let toldBytes = 0;
   let begun: Promise<void> | undefined;
   async function apply(link: LinkApplier, header: RecordHeader, from: RecordReader): Promise<void> {
     // From here on the target may hold chunks that are neither old nor new.
     begun ??= accept.resume === undefined ? remember(0) : Promise.resolve();
     await begun;
     await link.apply(header, from);
+    watcher?.advance(applier.dataBytes - toldBytes);
+    toldBytes = applier.dataBytes;
     await checkpoints.note();
   }
   const first = applier.openLink();
@@ -109,6 +126,12 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
     if (answers === undefined) await expectEnd(reader);
     const totals = applier.totals();
     if (!sameTotals(sent, totals)) throw incomplete(sent, totals);
+    if (options.hold) {
+      await applier.prepare?.();
+      await answers?.write(encodeMessage(RECORD.prepared));
+      await awaitCommit(reader);
+    }
+    watcher?.phase('flush');
     await applier.finish();
     await checkpoints.settle(); // or what it remembers would outlive the transfer
     await progress.clear();
@@ -148,14 +171,18 @@ export async function sendRefusal(answers: StreamWriter, error: unknown): Promis
   }
 }
 
-export async function readHello(reader: RecordReader): Promise<SenderHello> {
-  const header = await reader.nextHeader();
+export async function readHello(reader: RecordReader, peer = DEFAULT_PEER): Promise<SenderHello> {
+  let header = await reader.nextHeader();
+  while (header?.type === RECORD.alive) {
+    await readMessage(reader);
+    header = await reader.nextHeader();
+  }
   if (header === undefined) throw truncated('before the sender said who it is');
   if (header.type !== RECORD.hello && header.type !== RECORD.refuse) {
     throw damaged('the stream does not begin with a hello');
   }
   const payload = await readMessage(reader);
-  if (header.type === RECORD.refuse) throw parseRefusal(payload, 'the sender');
+  if (header.type === RECORD.refuse) throw parseRefusal(payload, peer);
   return parseSenderHello(payload);
 }
 
@@ -185,7 +212,7 @@ interface ConversationOptions extends Omit<TransferOptions, 'links'> {
 /** Everything between the hello and the END record, whose totals are returned. */
 async function converse(
   reader: RecordReader,
-  { answers, target, engine, links, apply }: ConversationOptions,
+  { peer = DEFAULT_PEER, answers, target, engine, links, apply }: ConversationOptions,
 ): Promise<Totals> {
   const checker = createChecker({
     target,
@@ -223,9 +250,30 @@ async function converse(
         return totals;
       }
       case RECORD.refuse:
-        throw parseRefusal(await readMessage(reader), 'the sender');
+        throw parseRefusal(await readMessage(reader), peer);
       default:
         throw damaged(`a sender does not send records of type ${header?.type}`);
+    }
+  }
+}
+
+/** Everything is here, and the target as it was: the sender has the last word. */
+async function awaitCommit(reader: RecordReader): Promise<void> {
+  for (;;) {
+    const header = await reader.nextHeader();
+    switch (header?.type) {
+      case undefined:
+        throw truncated('before the sender had decided');
+      case RECORD.alive:
+        await readMessage(reader);
+        break;
+      case RECORD.commit:
+        await readMessage(reader);
+        return;
+      case RECORD.refuse:
+        throw parseRefusal(await readMessage(reader), 'the sender');
+      default:
+        throw damaged(`a sender does not decide by records of type ${header?.type}`);
     }
   }
 }

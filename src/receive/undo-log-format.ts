@@ -11,6 +11,8 @@ export interface UndoLogHello {
   version: string;
   /** 32 random hexadecimal digits: its marks can be told from those of any other log. */
   log: string;
+  /** When its run began to write, in milliseconds since 1970; older logs do not say. */
+  begunAtMs: number | undefined;
   target: { id: string; sizeBytes: number };
 }
 
@@ -26,13 +28,14 @@ export function markPrefix(log: string): string {
 }
 
 /** A sender's HELLO, whose source is the target: so a snapback is a stream that can be applied. */
-export function encodeLogHello({ version, log, target }: UndoLogHello): Buffer {
+export function encodeLogHello({ version, log, begunAtMs, target }: UndoLogHello): Buffer {
   return encodeMessage(RECORD.hello, {
     version,
     run: log,
     capabilities: [],
     source: { ...target, chunkBytes: LOG_BLOCK_BYTES, extents: { count: 0, bytes: 0, digest: '' } },
     log,
+    begunAtMs,
   });
 }
 
@@ -41,7 +44,9 @@ export function parseLogHello(payload: Buffer): UndoLogHello | undefined {
   const { version, source } = parseSenderHello(payload);
   const log = field(payload, 'log');
   if (typeof log !== 'string' || !/^[0-9a-f]{32}$/.test(log)) return undefined;
-  return { version, log, target: { id: source.id, sizeBytes: source.sizeBytes } };
+  const begun = field(payload, 'begunAtMs');
+  const begunAtMs = Number.isSafeInteger(begun) ? Number(begun) : undefined;
+  return { version, log, begunAtMs, target: { id: source.id, sizeBytes: source.sizeBytes } };
 }
 
 export function encodeMark({ log, bytes }: DurableMark): Buffer {

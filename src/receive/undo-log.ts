@@ -152,7 +152,6 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
   }
 
   return {
-    path,
     async protect(overwritten) {
       const layout = lastLayout.then(() => orFail(() => layOut(overwritten)));
       lastLayout = layout.catch(() => undefined);
@@ -203,7 +202,13 @@ async function begin(file: AppendFile, saved: BlockSet, options: UndoLogOptions)
   const { path, target, targetId, engine, version, onWarning } = options;
   if (file.bytes === 0) {
     const log = randomBytes(16).toString('hex');
-    const hello = { version, log, target: { id: targetId, sizeBytes: target.sizeBytes } };
+    const begunAtMs = Date.now();
+    const hello = {
+      version,
+      log,
+      begunAtMs,
+      target: { id: targetId, sizeBytes: target.sizeBytes },
+    };
     await file.append(Buffer.from(PROTO4_HANDSHAKE), encodeLogHello(hello));
     await file.sync();
     return { log, totals: { records: 0, dataBytes: 0, digest: createTransferDigest() } };

@@ -1,22 +1,40 @@
 /** The receiver's half of a verification: says what its target holds, and writes nothing. */
+import { existsSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { BlockFile, Engine } from '../block/engine.js';
+import { identify } from '../block/identity.js';
+import { nullTarget } from '../block/null-target.js';
+import { stateDirectoryPath } from '../block/state-directory.js';
+import { assertVolumeCanBeMade, type NewVolume } from '../lvm/create-volume.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { createTransferDigest } from '../stream/digest.js';
 import { encodeMessage } from '../stream/message-encoder.js';
-import { parseRefusal, parseTotals, sameTotals, type Totals } from '../stream/messages.js';
+import {
+  type Accept,
+  parseRefusal,
+  parseTotals,
+  type SenderHello,
+  sameTotals,
+  type Totals,
+} from '../stream/messages.js';
 import { damaged, RECORD } from '../stream/proto4.js';
 import { withTimeout } from '../transport/pulse.js';
 import { createRecordReader, truncated } from '../transport/record-reader.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 import { createChecker } from './checker.js';
 import { type OpenToVerifyOptions, openTargetToVerify } from './open-to-verify.js';
+import { progressFile, transferName } from './progress.js';
 import { readHandshake } from './read-handshake.js';
 import { createSoundness } from './soundness.js';
+import { openTargetState } from './state-directory.js';
 import { type SenderOptions, whileTelling } from './tell-sender.js';
 import { checkSize, incomplete, readHello, readMessage, receiverHello } from './transfer.js';
 
+const SECTOR_BYTES = 512;
+
 export interface VerifyTargetOptions extends OpenToVerifyOptions, Omit<SenderOptions, 'answers'> {
+  /** What the transfer that is rehearsed would make where there is no target. */
+  create?: NewVolume | undefined;
   answers: Writable;
   /** What the sender asks. */
   input: ByteSource;
@@ -34,30 +52,71 @@ export interface VerifyTargetOptions extends OpenToVerifyOptions, Omit<SenderOpt
 export function verifyTarget(options: VerifyTargetOptions): Promise<void> {
   const { input, engine, version = '', timeoutMs = 0 } = options;
   return whileTelling(options, async (answers) => {
-    const target = await openTargetToVerify(options);
+    const planned = await planVolume(options);
+    const target = planned ?? (await openTargetToVerify(options));
     try {
-      await answers?.write(encodeMessage(RECORD.hello, receiverHello(version, target)));
+      const hello = receiverHello(version, target);
+      if (planned !== undefined) hello.target.toBeMade = true;
+      await answers?.write(encodeMessage(RECORD.hello, hello));
       const source = withTimeout(input, timeoutMs);
-      if (answers !== undefined) await answerChecks({ source, answers, target, engine });
+      const resume = (hello: SenderHello) =>
+        planned === undefined ? findProgress(hello, options) : {};
+      if (answers !== undefined) await answerChecks({ source, answers, target, engine, resume });
     } finally {
       await target.close();
     }
   });
 }
 
+/** The volume that would be made, as a target that holds nothing; undefined where one is there. */
+async function planVolume({
+  create,
+  targetPath,
+}: VerifyTargetOptions): Promise<BlockFile | undefined> {
+  if (create === undefined || existsSync(targetPath)) return undefined;
+  await assertVolumeCanBeMade(targetPath, create);
+  return nullTarget({
+    path: targetPath,
+    kind: 'block-device',
+    sizeBytes: create.sizeBytes,
+    blockBytes: SECTOR_BYTES,
+  });
+}
+
+/** How far an interrupted transfer of the same source got; it is left to go on from there. */
+async function findProgress(
+  hello: SenderHello,
+  { targetPath, stateDirectory }: VerifyTargetOptions,
+): Promise<Accept> {
+  const directory = stateDirectoryPath(stateDirectory);
+  const { progressPath } = await openTargetState(directory, await identify(targetPath));
+  const saved = await progressFile(progressPath).load();
+  if (saved?.transfer !== transferName(hello)) return {};
+  return { resume: saved.durableOffset, resumeRun: saved.run };
+}
+
 interface AnswerOptions {
+  resume(hello: SenderHello): Accept | Promise<Accept>;
   source: ByteSource;
   answers: StreamWriter;
   target: BlockFile;
   engine: Engine;
 }
 
-async function answerChecks({ source, answers, target, engine }: AnswerOptions): Promise<void> {
+/** From the sender's label to the receipt. @throws as `verifyTarget` */
+export async function answerChecks({
+  source,
+  answers,
+  target,
+  engine,
+  resume,
+}: AnswerOptions): Promise<void> {
   const { protocol } = await readHandshake(source);
   if (protocol !== 4) throw damaged('only a sender that speaks PROTO[4] can verify');
   const reader = createRecordReader(source, engine);
-  checkSize(await readHello(reader), target);
-  await answers.write(encodeMessage(RECORD.accept, {}));
+  const hello = await readHello(reader);
+  checkSize(hello, target);
+  await answers.write(encodeMessage(RECORD.accept, await resume(hello)));
   const { whileSound, fail } = createSoundness();
   const checker = createChecker({ target, engine, answer: answers.write, fail });
   for (;;) {

@@ -11,6 +11,7 @@ import { readExceptions, readStoreState } from '../lvm/exception-store.js';
 import { assertUsable, readSnapshotStatus, type SnapshotStatus } from '../lvm/snapshot-status.js';
 import { findThickSnapshot, type ThickSnapshot } from '../lvm/thick-snapshot.js';
 import { findThinSnapshot } from '../lvm/thin-volume.js';
+import type { RunWatcher } from '../watcher.js';
 import { openThinSource } from './thin-source.js';
 
 export interface ChangeSource {
@@ -80,6 +81,8 @@ export interface SnapshotOptions {
   signal?: AbortSignal | undefined;
   /** Told what makes the copy doubtful without making it wrong for certain. */
   onWarning?: ((line: string) => void) | undefined;
+  /** Told how full a thick snapshot is. */
+  watcher?: RunWatcher | undefined;
 }
 
 /**
@@ -102,6 +105,7 @@ async function openThickSource(options: SnapshotOptions): Promise<ChangeSource> 
   const dataPath = await findDataSource(snapshot, options);
   if (dataPath === undefined) await warnIfMounted(snapshot.originPath, options);
   const status = await readActiveStatus(snapshot);
+  options.watcher?.snapshotFill(status.allocatedSectors / status.totalSectors);
   const source = await openSource({
     storePath: snapshot.storePath,
     dataPath: dataPath ?? snapshot.originPath,

@@ -1,6 +1,6 @@
 /** The parts that every PROTO[4] conversation with a receiver has. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { LvmsyncError } from '../errors.js';
+import { type ErrorCode, LvmsyncError } from '../errors.js';
 import { extentsDigest } from '../extents/digest.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
@@ -16,13 +16,22 @@ import type { StreamWriter } from '../transport/stream-writer.js';
 import type { ChangeSource } from './change-source.js';
 import type { Inbox } from './inbox.js';
 
+const SOURCE_MAY_EXPLAIN = new Set<ErrorCode>(['BASE_MISMATCH', 'READ_FAILED']);
+
 /** How long after a broken pipe the receiver's last words are waited for, in milliseconds. */
 const LAST_WORDS_MS = 2000;
+
+export interface OpeningOptions {
+  source: ChangeSource;
+  version: string;
+  /** The label has been written before. */
+  isLabelled?: boolean | undefined;
+}
 
 /** Label and hello. Returns the bytes written. */
 export async function writeOpening(
   writer: StreamWriter,
-  { source, version }: { source: ChangeSource; version: string },
+  { source, version, isLabelled }: OpeningOptions,
   run: string,
 ): Promise<number> {
   const { extents } = source;
@@ -42,7 +51,7 @@ export async function writeOpening(
     },
   };
   const opening = Buffer.concat([
-    Buffer.from(PROTO4_HANDSHAKE),
+    Buffer.from(isLabelled ? '' : PROTO4_HANDSHAKE),
     encodeMessage(RECORD.hello, hello),
   ]);
   await writer.write(opening);
@@ -92,4 +101,13 @@ export async function whyItStopped(error: unknown, inbox: Inbox): Promise<unknow
   ]);
   waiting.abort();
   return said.code === 'CONNECTION_LOST' ? error : said;
+}
+
+/** A snapshot that has filled up reads as errors, or as another base: what it really is. */
+export async function explainedBy(source: ChangeSource, error: unknown): Promise<unknown> {
+  if (!(error instanceof LvmsyncError) || !SOURCE_MAY_EXPLAIN.has(error.code)) return error;
+  return source.recheck().then(
+    () => error,
+    (reason: unknown) => reason,
+  );
 }

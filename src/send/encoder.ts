@@ -12,6 +12,8 @@ export interface Sealed {
   recordCount: number;
   /** Sum of the lengths of the records' extents. */
   dataBytes: number;
+  /** Those of them whose bytes do not travel: zeroes and discards. */
+  zeroBytes: number;
   /** The end of the last extent. */
   endOffset: number;
 }

@@ -9,6 +9,8 @@ export interface LinkSet {
    * @throws what any link failed with
    */
   write(parts: readonly Buffer[], released: () => void): Promise<void>;
+  /** Waits until every link has taken what was given to it. @throws what any link failed with */
+  finish(): Promise<void>;
   /** One more link. What was sent before may still be on its way over the others. */
   add(writer: StreamWriter): void;
 }
@@ -58,6 +60,10 @@ export function createLinkSet(writers: readonly StreamWriter[]): LinkSet {
           taken.busy = undefined;
         },
       );
+    },
+    async finish() {
+      await Promise.all(members.map(({ busy }) => busy));
+      if (failure !== undefined) throw failure.error;
     },
     add(writer) {
       members.push({ writer, busy: undefined });

@@ -1,10 +1,25 @@
 /** What a migration must not forget when it is killed, as JSON in a file of the state directory. */
 import { LvmsyncError } from '../errors.js';
+import {
+  count,
+  formatVersioned,
+  list,
+  matching,
+  type OriginRecord,
+  object,
+  optional,
+  parseDestinationName,
+  parseId,
+  parseOrigin,
+  parseVersioned,
+  parseVolumeName,
+  truth,
+} from './state-fields.js';
 
 export interface MigrationState {
   /** Eight hexadecimal digits, in the names and the tag of its snapshots. */
   id: string;
-  origin: { name: string; vgUuid: string; lvUuid: string };
+  origin: OriginRecord;
   /** As it was given: `[[user@]host:]path`. */
   destination: string;
   /** Seconds since 1970. */
@@ -38,9 +53,6 @@ export interface Delivered {
 
 /** Raised when an older lvmsync could not go on with what is written. */
 const VERSION = 1;
-const MAX_TEXT_BYTES = 64 * 1024;
-const MAX_SNAPSHOTS = 64;
-const MAX_WORD = 4096;
 
 /** `lvmsync.migrate.ID`: an LVM tag, which tells its snapshots from anybody else's. */
 export const TAG_PREFIX = 'lvmsync.migrate.';
@@ -50,10 +62,8 @@ export function tagOf({ id }: Pick<MigrationState, 'id'>): string {
 }
 
 export function formatMigrationState(state: MigrationState): string {
-  return `${JSON.stringify({ version: VERSION, ...state }, undefined, 2)}\n`;
+  return formatVersioned(state, VERSION);
 }
-
-type Fields = Record<string, unknown>;
 
 /**
  * @param path for messages
@@ -61,21 +71,14 @@ type Fields = Record<string, unknown>;
  */
 export function parseMigrationState(text: string, path: string): MigrationState {
   try {
-    if (text.length > MAX_TEXT_BYTES) throw new Error('it is too long');
-    const fields = object(JSON.parse(text), 'it');
-    if (fields.version !== VERSION) throw new Error(`its version is ${String(fields.version)}`);
-    const origin = object(fields.origin, 'origin');
-    const snapshots = list(fields.snapshots, 'snapshots').map((name) => volumeName(name));
-    const held = fields.held === undefined ? undefined : volumeName(fields.held);
+    const fields = parseVersioned(text, VERSION);
+    const snapshots = list(fields.snapshots, 'snapshots').map(parseVolumeName);
+    const held = optional(fields.held, parseVolumeName);
     if (held !== undefined && !snapshots.includes(held)) throw new Error('held is no snapshot');
     return {
-      id: matching(fields.id, 'id', /^[0-9a-f]{8}$/),
-      origin: {
-        name: matching(origin.name, 'name', /^[A-Za-z0-9_.+/-]+$/),
-        vgUuid: matching(origin.vgUuid, 'vgUuid', UUID),
-        lvUuid: matching(origin.lvUuid, 'lvUuid', UUID),
-      },
-      destination: matching(fields.destination, 'destination', /./s),
+      id: parseId(fields.id),
+      origin: parseOrigin(fields.origin),
+      destination: parseDestinationName(fields.destination),
       begunAt: count(fields.begunAt, 'begunAt'),
       snapshotCount: count(fields.snapshotCount, 'snapshotCount'),
       snapshots,
@@ -83,9 +86,9 @@ export function parseMigrationState(text: string, path: string): MigrationState 
       copied: truth(fields.copied, 'copied'),
       begun: truth(fields.begun, 'begun'),
       rounds: count(fields.rounds, 'rounds'),
-      bytesPerSecond: rate(fields.bytesPerSecond),
+      bytesPerSecond: optional(fields.bytesPerSecond, parseRate),
       overflows: count(fields.overflows, 'overflows'),
-      delivered: delivered(fields.delivered),
+      delivered: optional(fields.delivered, parseDelivered),
     };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -101,10 +104,7 @@ export function parseMigrationState(text: string, path: string): MigrationState 
   }
 }
 
-const UUID = /^[0-9A-Za-z-]{38}$/;
-
-function delivered(value: unknown): Delivered | undefined {
-  if (value === undefined) return undefined;
+function parseDelivered(value: unknown): Delivered {
   const fields = object(value, 'delivered');
   return {
     at: count(fields.at, 'at'),
@@ -112,37 +112,7 @@ function delivered(value: unknown): Delivered | undefined {
   };
 }
 
-function object(value: unknown, name: string): Fields {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new Error(`${name} is no object`);
-}
-
-function list(value: unknown, name: string): unknown[] {
-  if (Array.isArray(value) && value.length <= MAX_SNAPSHOTS) return value;
-  throw new Error(`${name} is no list, or a long one`);
-}
-
-function matching(value: unknown, name: string, pattern: RegExp): string {
-  if (typeof value === 'string' && value.length <= MAX_WORD && pattern.test(value)) return value;
-  throw new Error(`${name} is not what it should be`);
-}
-
-function volumeName(value: unknown): string {
-  return matching(value, 'a snapshot', /^[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,126}$/);
-}
-
-function count(value: unknown, name: string): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new Error(`${name} is no count`);
-}
-
-function truth(value: unknown, name: string): boolean {
-  if (typeof value === 'boolean') return value;
-  throw new Error(`${name} is neither true nor false`);
-}
-
-function rate(value: unknown): number | undefined {
-  if (value === undefined) return undefined;
+function parseRate(value: unknown): number {
   if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
   throw new Error('bytesPerSecond is no rate');
 }

@@ -5,6 +5,7 @@ import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { type Opened, type OpenRequest, parseOpened } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import type { Link, LinkOpener } from '../transport/link.js';
@@ -57,6 +58,8 @@ export interface OpenLinksOptions {
   /** What is to be sent. */
   totalBytes: number;
   timeoutMs: number;
+  /** Of all links of the run together. */
+  bandwidth?: Bandwidth | undefined;
   /** Told each link that may be written to from now on. */
   onLink(writer: StreamWriter): void;
   /** Told when a link that was joined has broken. */
@@ -90,7 +93,7 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
   async function join(link: Link, token: string): Promise<void> {
     links.add(link);
     if (ending) return link.destroy();
-    const writer = createStreamWriter(link.input);
+    const writer = createStreamWriter(link.input, options.bandwidth);
     const timer = setTimeout(() => link.destroy(), JOIN_MS);
     let isJoined = false;
     const inbox = createInbox({
@@ -214,5 +217,7 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
 }
 
 function unavailable({ description }: Channel, reason: string): LvmsyncError {
-  return new LvmsyncError('CONNECT_FAILED', `${description}: ${reason}`);
+  return new LvmsyncError('CONNECT_FAILED', `${description}: ${reason}`, {
+    hint: 'one link does it too: leave --channels, --streams and --data-channel away',
+  });
 }

@@ -39,7 +39,8 @@ export function createProto3Encoder(extents: ExtentSource): Encoder {
       }
       const end = positions[count - 1]! + lengths[count - 1]!;
       const endOffset = offsets[count - 1]! + lengths[count - 1]!;
-      return { bytes: [buffer.subarray(START, end)], recordCount: count, dataBytes, endOffset };
+      const bytes = [buffer.subarray(START, end)];
+      return { bytes, recordCount: count, dataBytes, zeroBytes: 0, endOffset };
     },
   };
 }

@@ -83,7 +83,10 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
       { type: RECORD.zero, table: zeroes },
       { type: RECORD.discard, table: discards.get(batch) ?? emptyTable() },
     ];
-    const sealed: Sealed = { bytes: [], recordCount: 0, dataBytes: 0, endOffset: 0 };
+    const sealed: Sealed = {
+      ...{ bytes: [], recordCount: 0, dataBytes: 0, endOffset: 0 },
+      zeroBytes: sumOf(zeroes) + sumOf(tables[2]!.table),
+    };
     // Ascending in their first offset: a receiver can tell from that how far it has got.
     for (const { type, table } of tables
       .filter(({ table }) => table.count > 0)

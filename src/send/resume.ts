@@ -6,6 +6,7 @@ import { extentsFrom, extentsOfBoth, extentsOfList } from '../extents/from.js';
 import { createPieceCursor } from '../extents/piece-cursor.js';
 import { fitsTable, MAX_PAYLOAD_BYTES, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import type { ChangeSource } from './change-source.js';
 import { type CheckGroup, compareGroups } from './compare.js';
 import type { Inbox } from './inbox.js';
@@ -25,6 +26,7 @@ export interface ResumeOptions {
   /** How far earlier connections of the same run have sent; 0 if another run got there. */
   sentOffset: number;
   onNote?: ((line: string) => void) | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface ResumeOptions {
  * @throws what the engine and the conversation throw
  */
 export async function extentsToSend(options: ResumeOptions): Promise<ExtentSource> {
-  const { source, resumeOffset, sentOffset, writer, inbox, onNote } = options;
+  const { source, resumeOffset, sentOffset, writer, inbox, onNote, watcher } = options;
   const { extents, volumeBytes } = source;
   if (resumeOffset <= 0 || resumeOffset > volumeBytes) return extents;
   const rest = await extentsFrom(extents, resumeOffset);
@@ -45,11 +47,14 @@ export async function extentsToSend(options: ResumeOptions): Promise<ExtentSourc
   }
   const differences: [number, number][] = [];
   let differingBytes = 0;
+  watcher?.phase('check', doneBytes);
   await compareGroups(groupsBelow(options), {
     writer,
     inbox,
     limitBytes: volumeBytes,
+    onEqual: (_, length) => watcher?.advance(length),
     onDifference(offset, length) {
+      watcher?.advance(length);
       differingBytes += length;
       if (differences.length < MAX_DIFFERENCES) differences.push([offset, length]);
     },

@@ -5,7 +5,10 @@ import { bufferCount } from '../block/io-limits.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
+import type { Receipt } from '../stream/messages.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import type { Encoder, Source } from './encoder.js';
 import { createLinkSet, type LinkSet } from './link-set.js';
 import { createProto3Encoder } from './proto3-encoder.js';
@@ -15,8 +18,16 @@ export interface SendReport {
   recordCount: number;
   /** Bytes of data in the records. */
   dataBytes: number;
+  /** Those of them that did not travel, being zeroes or discarded. */
+  zeroBytes: number;
+  /** Bytes of changed chunks that were left out, since the target holds them. */
+  unchangedBytes: number;
+  /** Bytes that an earlier connection or run had brought, and which were left out for that. */
+  resumedBytes: number;
   /** Bytes of the whole stream. */
   streamBytes: number;
+  /** What the receiver said in the end; undefined where nobody was asked. */
+  receipt?: Receipt;
 }
 
 export interface SendRecordsOptions {
@@ -24,7 +35,7 @@ export interface SendRecordsOptions {
   /** Where the data of the extents is read. */
   source: Source;
   engine: Engine;
-  output: Pick<LinkSet, 'write'>;
+  output: Pick<LinkSet, 'write' | 'finish'>;
   /** Buffers beyond those that the engine's limits allow, to keep several links busy. */
   furtherBuffers?: number | undefined;
   /**
@@ -34,6 +45,7 @@ export interface SendRecordsOptions {
   onSent?: ((offset: number, streamBytes: number) => Promise<void>) | undefined;
   /** Stops the sending between two buffers. */
   signal?: AbortSignal | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 /**
@@ -44,19 +56,26 @@ export interface SendRecordsOptions {
  *   throw
  */
 export async function sendRecords(options: SendRecordsOptions): Promise<SendReport> {
-  const { encoder, source, engine, output, furtherBuffers = 0, onSent, signal } = options;
+  const { encoder, source, engine, output, furtherBuffers = 0, onSent, signal, watcher } = options;
   const { bufferBytes } = encoder;
   const count = bufferCount(engine.limits, bufferBytes);
   const pool = createBufferPool(engine, { bufferBytes, count: count + furtherBuffers });
-  const report: SendReport = { recordCount: 0, dataBytes: 0, streamBytes: 0 };
+  const report: SendReport = {
+    ...{ recordCount: 0, dataBytes: 0, streamBytes: 0 },
+    ...{ zeroBytes: 0, unchangedBytes: 0, resumedBytes: 0 },
+  };
   for await (const { buffer, sealed } of readAhead(encoder, source, pool, Math.floor(count / 2))) {
     if (signal?.aborted) throw interruptedError();
     report.recordCount += sealed.recordCount;
     report.dataBytes += sealed.dataBytes;
+    report.zeroBytes += sealed.zeroBytes;
     for (const bytes of sealed.bytes) report.streamBytes += bytes.length;
     await output.write(sealed.bytes, () => pool.release(buffer));
+    watcher?.advance(sealed.dataBytes);
+    if (sealed.zeroBytes > 0) watcher?.saved('zero', sealed.zeroBytes);
     await onSent?.(sealed.endOffset, report.streamBytes);
   }
+  await output.finish();
   return report;
 }
 
@@ -67,6 +86,8 @@ export interface SendOptions {
   /** Where the stream goes; it is not ended. */
   output: Writable;
   signal?: AbortSignal | undefined;
+  bandwidth?: Bandwidth | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 /**
@@ -76,11 +97,14 @@ export interface SendOptions {
  *   the engine throws
  */
 export async function send(options: SendOptions): Promise<SendReport> {
-  const { extents, output, ...rest } = options;
-  const writer = createStreamWriter(output);
+  const { extents, output, bandwidth, ...rest } = options;
+  const writer = createStreamWriter(output, bandwidth);
+  rest.signal?.addEventListener('abort', () => writer.fail(interruptedError()), { once: true });
+  rest.watcher?.phase('send', extents.totalBytes);
   await writer.write(Buffer.from(PROTO3_HANDSHAKE));
   const encoder = createProto3Encoder(extents);
   const report = await sendRecords({ ...rest, encoder, output: createLinkSet([writer]) });
+  rest.watcher?.phase('flush');
   await writer.finish();
   return { ...report, streamBytes: report.streamBytes + PROTO3_HANDSHAKE.length };
 }

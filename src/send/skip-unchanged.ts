@@ -10,6 +10,7 @@ import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { createRemaining } from '../extents/remaining.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import type { ChangeSource } from './change-source.js';
 import { compareGroups } from './compare.js';
 import type { Inbox } from './inbox.js';
@@ -34,11 +35,16 @@ export interface SkipOptions {
   inbox: Inbox;
   onNote?: ((line: string) => void) | undefined;
   onWarning?: ((line: string) => void) | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface Skipping {
   /** What is left to send, decided no sooner than it is asked for. */
   readonly extents: Pick<ExtentSource, 'slices'>;
+  /** To be called before sending begins. @returns how many bytes are left out so far */
+  startSending(): number;
+  /** How many bytes are left out so far. */
+  heldBytes(): number;
   /**
    * To be called after each buffer with how many bytes of stream were sent in all. Sending pauses until
    * it resolves. @throws what comparing failed with
@@ -63,10 +69,17 @@ const CHECKS_IN_FLIGHT = 64;
 
 /** @throws what comparing fails with before sending may begin */
 export async function skipUnchanged(options: SkipOptions): Promise<Skipping> {
-  const { source, skipUnchanged: mode, extents, resumeOffset, writer, inbox } = options;
+  const { source, skipUnchanged: mode, extents, resumeOffset, writer, inbox, watcher } = options;
   if (!isWanted(options)) {
-    return { extents, onSent: async () => {}, finish: async () => {}, stop() {} };
+    const none = () => 0;
+    const nothing = async () => {};
+    return {
+      ...{ extents, startSending: none, heldBytes: none },
+      ...{ onSent: nothing, finish: nothing, stop() {} },
+    };
   }
+  watcher?.phase('compare', extents.totalBytes);
+  let isSending = false;
   const remaining = createRemaining(extents, comparedBlockBytes(source));
   const pacer = createPacer();
   let comparedBytes = 0;
@@ -80,6 +93,7 @@ export async function skipUnchanged(options: SkipOptions): Promise<Skipping> {
     goesOn: () => pacer.goesOn(compared),
     onCompared(bytes, equalBytes) {
       comparedBytes += bytes;
+      if (!isSending) watcher?.advance(bytes);
       compared.askedBytes += equalBytes;
       const isSample = comparedBytes >= SAMPLE_BYTES;
       if (isSample && compared.askedBytes < comparedBytes / 2) endSample();
@@ -93,7 +107,10 @@ export async function skipUnchanged(options: SkipOptions): Promise<Skipping> {
     onEqual(offset, length) {
       tellAnswered();
       compared.answeredBytes += length;
-      compared.heldBytes += remaining.remove(offset, length);
+      const heldBytes = remaining.remove(offset, length);
+      compared.heldBytes += heldBytes;
+      watcher?.saved('unchanged', heldBytes);
+      if (isSending) watcher?.advance(heldBytes);
     },
     onDifference(_, length) {
       tellAnswered();
@@ -123,6 +140,11 @@ export async function skipUnchanged(options: SkipOptions): Promise<Skipping> {
 
   return {
     extents: remaining,
+    startSending() {
+      isSending = true;
+      return compared.heldBytes;
+    },
+    heldBytes: () => compared.heldBytes,
     async onSent(sentBytes) {
       if (pacer.resume(sentBytes, compared)) await comparing;
     },

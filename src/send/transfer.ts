@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
+import type { ByteSource } from '../stream/bytes.js';
 import { createTransferDigest } from '../stream/digest.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import {
@@ -15,25 +16,28 @@ import {
 } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
 import { zstdAvailable, zstdCompress } from '../stream/zstd.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
-import { createStreamWriter } from '../transport/stream-writer.js';
+import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
 import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
 import {
   checkReceipt,
   checkTargetSize,
+  explainedBy,
   whyItStopped,
   writeEnd,
   writeOpening,
 } from './conversation.js';
-import { createInbox } from './inbox.js';
+import { createInbox, type Inbox } from './inbox.js';
 import { createLinkSet, type LinkSet } from './link-set.js';
 import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } from './open-links.js';
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
-import { type SendReport, sendRecords } from './send.js';
+import { interruptedError, type SendReport, sendRecords } from './send.js';
 import { type Skipping, type SkipUnchanged, skipUnchanged } from './skip-unchanged.js';
 
 export interface SendTransferOptions {
@@ -43,22 +47,41 @@ export interface SendTransferOptions {
   /** Compress the data where the receiver can take it. */
   compress?: boolean | undefined;
   signal?: AbortSignal | undefined;
+  /** What limits and counts what is written, over all links. */
+  bandwidth?: Bandwidth | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface ConverseOptions extends SendTransferOptions {
-  channel: Channel;
   /** How much of the target is checked to hold the base before anything is overwritten. */
   base: BaseCheck;
-  /** How long the receiver may be silent, in milliseconds; 0 for ever. */
+  /** How long the receiver, or a further link, may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
-  /** How far earlier connections of this run got; goes on from there. */
-  attempts: Attempts;
   /** Whether to leave out what the target holds already within changed chunks; `never` unless said. */
   skipUnchanged?: SkipUnchanged | undefined;
-  /** Over how many links, and of which kind. */
-  links?: LinkWishes | undefined;
+  /**
+   * Called when the receiver has everything, durably, and its target is still as it was: it applies
+   * that once this resolves, and drops it if this rejects (the transfer fails with INTERRUPTED then).
+   * Called again when the connection breaks and another one gets as far.
+   */
+  hold?: (() => Promise<void>) | undefined;
   onNote?: ((line: string) => void) | undefined;
   onWarning?: ((line: string) => void) | undefined;
+}
+
+export interface ChannelOptions extends ConverseOptions {
+  channel: Channel;
+  /** How far earlier connections of this run got; goes on from there. */
+  attempts: Attempts;
+  /** Over how many links, and of which kind. */
+  links?: LinkWishes | undefined;
+}
+
+export interface OnRequestOptions extends ConverseOptions {
+  /** What the receiver that asks is answered with; it has had the label. */
+  writer: StreamWriter;
+  /** What it says, from its label on; fails when that takes too long. */
+  input: ByteSource;
 }
 
 /** What the connections of one run have in common. */
@@ -84,9 +107,9 @@ export function newRun(): string {
  *   anything is written; RECEIPT_WRONG, PEER_STALLED, CONNECTION_LOST, INTERRUPTED, and what the
  *   engine throws
  */
-export async function sendTransfer(options: ConverseOptions): Promise<SendReport> {
-  const { source, channel, engine, timeoutMs, attempts, onNote } = options;
-  const writer = createStreamWriter(channel.input);
+export async function sendTransfer(options: ChannelOptions): Promise<SendReport> {
+  const { source, channel, engine, timeoutMs, bandwidth } = options;
+  const writer = createStreamWriter(channel.input, bandwidth);
   const inbox = createInbox({
     source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
     engine,
@@ -94,6 +117,73 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     onFailure: writer.fail,
   });
   const stopKeepingAlive = keepAlive(writer, timeoutMs);
+  try {
+    return await converse({
+      ...options,
+      peer: channel.description,
+      writer,
+      inbox,
+      onEndSent() {
+        // A receiver that misses the end record must come to an end, and not be kept alive.
+        stopKeepingAlive();
+        channel.input.end();
+      },
+    });
+  } catch (error) {
+    const reason = await explainedBy(source, error);
+    // The receiver must not take the end of the stream for an accident, or wait for more.
+    if (!channel.input.destroyed && !channel.input.writableEnded) {
+      await writer.write(encodeMessage(RECORD.refuse, refusalOf(reason))).catch(() => undefined);
+    }
+    throw await whyItStopped(reason, inbox);
+  } finally {
+    stopKeepingAlive();
+  }
+}
+
+/**
+ * The same for a receiver that has asked for it, and that is kept alive and told of a failure by the
+ * caller.
+ *
+ * @throws LvmsyncError as `sendTransfer`
+ */
+export async function sendOnRequest(options: OnRequestOptions): Promise<SendReport> {
+  const { source, input, engine, writer } = options;
+  const inbox = createInbox({
+    source: input,
+    engine,
+    peer: input.description,
+    onFailure: writer.fail,
+  });
+  try {
+    return await converse({
+      ...options,
+      peer: input.description,
+      inbox,
+      attempts: { run: newRun(), sentOffset: 0, baseChecked: false },
+      isLabelled: true,
+    });
+  } catch (error) {
+    throw await whyItStopped(await explainedBy(source, error), inbox);
+  }
+}
+
+interface Conversation extends ConverseOptions {
+  /** For messages: the receiver. */
+  peer: string;
+  writer: StreamWriter;
+  inbox: Inbox;
+  attempts: Attempts;
+  /** Missing where there can be no further links. */
+  channel?: Channel;
+  links?: LinkWishes | undefined;
+  /** The label has been written. */
+  isLabelled?: boolean;
+  onEndSent?: () => void;
+}
+
+async function converse(options: Conversation): Promise<SendReport> {
+  const { source, peer, channel, writer, inbox, attempts, onNote, watcher } = options;
   let links: OpenedLinks | undefined;
   let skipping: Skipping | undefined;
   try {
@@ -104,7 +194,8 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     const openedAt = performance.now();
     await writeOpening(writer, options, attempts.run);
     const hello = parseReceiverHello((await answers.hello).payload);
-    checkTargetSize(hello, source, channel.description);
+    checkTargetSize(hello, source, peer);
+    if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
     let answerMs = 0;
     const accepted = answers.accept.then(({ payload }) => {
       answerMs = performance.now() - openedAt;
@@ -112,30 +203,28 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
     });
     const interrupted = accepted.then(({ resume }) => resume !== undefined);
     interrupted.catch(() => undefined); // met below
-    if (!attempts.baseChecked) await checkBase({ ...options, interrupted, writer, inbox, onNote });
+    watcher?.phase('check');
+    if (!attempts.baseChecked) await checkBase({ ...options, interrupted });
     const accept = await accepted;
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
     attempts.baseChecked = true;
     const resumeOffset = accept.resume ?? 0;
     const extents = await extentsToSend({
       ...options,
-      writer,
-      inbox,
       resumeOffset,
       // What another run has sent may have changed since, and may not even have arrived.
       sentOffset: accept.resumeRun === attempts.run ? attempts.sentOffset : 0,
     });
-    skipping = await skipUnchanged({ ...options, extents, resumeOffset, writer, inbox });
+    skipping = await skipUnchanged({ ...options, extents, resumeOffset });
     const compress =
       options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
     if (options.compress && !compress) onNote?.(withoutCompression());
     const { links: wishes = ONE_LINK } = options;
     const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
-    if (hello.capabilities.includes('links')) {
+    if (channel !== undefined && hello.capabilities.includes('links')) {
       links = openLinks({
         ...options,
-        inbox,
-        writer,
+        channel,
         wishes,
         answerMs,
         totalBytes: extents.totalBytes,
@@ -147,6 +236,8 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       await links?.ready;
       if (!links?.count()) linkSet.add(writer);
     }
+    const resumedBytes = source.extents.totalBytes - extents.totalBytes;
+    watcher?.phase('send', source.extents.totalBytes, resumedBytes + skipping.startSending());
     const { report, totals } = await sendBody(linkSet, skipping.extents, {
       ...options,
       compress,
@@ -154,26 +245,52 @@ export async function sendTransfer(options: ConverseOptions): Promise<SendReport
       furtherBuffers: 2 * MAX_LINKS,
     });
     await skipping.finish();
+    watcher?.phase('flush');
     links?.end();
+    const prepared = options.hold && inbox.expect(RECORD.prepared);
     // Not before: a receipt for what is still to come would end the listening.
-    const receipt = inbox.expect(RECORD.receipt);
+    let receipt = prepared ? undefined : inbox.expect(RECORD.receipt);
     const endBytes = await writeEnd(writer, totals);
-    // A receiver that misses the end record must come to an end, and not be kept alive.
-    stopKeepingAlive();
-    channel.input.end();
-    checkReceipt(parseReceipt((await receipt).payload), totals);
-    return { ...report, streamBytes: report.streamBytes + endBytes };
-  } catch (error) {
-    // The receiver must not take the end of the stream for an accident, or wait for more.
-    if (!channel.input.destroyed && !channel.input.writableEnded) {
-      await writer.write(encodeMessage(RECORD.refuse, refusalOf(error))).catch(() => undefined);
+    if (prepared) {
+      await prepared;
+      await decide(options, inbox);
+      receipt = inbox.expect(RECORD.receipt);
+      await writer.write(encodeMessage(RECORD.commit));
     }
-    throw await whyItStopped(error, inbox);
+    options.onEndSent?.();
+    const said = parseReceipt((await receipt!).payload);
+    checkReceipt(said, totals);
+    return {
+      ...report,
+      streamBytes: report.streamBytes + endBytes,
+      ...{ unchangedBytes: skipping.heldBytes(), resumedBytes },
+      receipt: said,
+    };
   } finally {
     skipping?.stop();
-    stopKeepingAlive();
     await links?.destroy();
   }
+}
+
+/** Resolves when the receiver may apply what it has. */
+async function decide({ source, hold }: ConverseOptions, inbox: Inbox): Promise<void> {
+  await source.recheck();
+  const decided = hold?.().catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LvmsyncError('INTERRUPTED', `given up before the target was changed: ${why}`, {
+      cause,
+    });
+  });
+  const lost = inbox.failed.then((error) => {
+    throw error;
+  });
+  await Promise.race([decided, lost]);
+}
+
+function cannotHold(peer: string): LvmsyncError {
+  return new LvmsyncError('REMOTE_FAILED', `${peer}: the receiver cannot wait for the others`, {
+    hint: 'install this version of lvmsync there',
+  });
 }
 
 /**
@@ -190,13 +307,14 @@ export async function writeTransfer(
       hint: 'leave --compress out, or use Node 22.15 or later',
     });
   }
-  const writer = createStreamWriter(output);
+  const { source, signal, bandwidth, watcher } = options;
+  const writer = createStreamWriter(output, bandwidth);
+  // A pipe that nobody reads, or a low limit, would not let it notice.
+  signal?.addEventListener('abort', () => writer.fail(interruptedError()), { once: true });
   const openingBytes = await writeOpening(writer, options, newRun());
-  const { report, totals } = await sendBody(
-    createLinkSet([writer]),
-    options.source.extents,
-    options,
-  );
+  watcher?.phase('send', source.extents.totalBytes);
+  const { report, totals } = await sendBody(createLinkSet([writer]), source.extents, options);
+  watcher?.phase('flush');
   const endBytes = await writeEnd(writer, totals);
   await writer.finish();
   return { ...report, streamBytes: openingBytes + report.streamBytes + endBytes };
@@ -212,7 +330,7 @@ interface BodyOptions extends SendTransferOptions {
 async function sendBody(
   output: LinkSet,
   extents: Pick<ExtentSource, 'slices'>,
-  { source, engine, compress, signal, attempts, furtherBuffers, onSent }: BodyOptions,
+  { source, engine, compress, signal, watcher, attempts, furtherBuffers, onSent }: BodyOptions,
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
@@ -229,6 +347,7 @@ async function sendBody(
     output,
     furtherBuffers,
     signal,
+    watcher,
     async onSent(offset, streamBytes) {
       if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);
       await onSent?.(streamBytes);

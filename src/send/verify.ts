@@ -12,10 +12,13 @@ import {
   refusalOf,
 } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
+import type { RunWatcher } from '../watcher.js';
+import { type BaseCheck, checkBase } from './base-check.js';
 import type { ChangeSource } from './change-source.js';
 import { compareGroups } from './compare.js';
 import {
@@ -33,7 +36,7 @@ import { interruptedError } from './send.js';
 const CHECKS_IN_FLIGHT = 256;
 
 export interface ConverseToVerifyOptions {
-  /** To a receiver that was started with `--verify`. */
+  /** To a receiver that was started with `--answer-checks`. */
   channel: Channel;
   source: ChangeSource;
   engine: Engine;
@@ -43,6 +46,9 @@ export interface ConverseToVerifyOptions {
   /** Names the run. */
   run: string;
   signal?: AbortSignal | undefined;
+  onNote?: ((line: string) => void) | undefined;
+  bandwidth?: Bandwidth | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 /** One going over extents of source and target, which several conversations may share. */
@@ -59,6 +65,12 @@ export interface Pass {
 
 export interface Verification {
   readonly target: ReceiverHello['target'];
+  /** Of the receiver. */
+  readonly version: string;
+  /** Where an interrupted transfer of the same source would go on. */
+  readonly resumeOffset: number | undefined;
+  /** Whether the target holds what the changes were made to. @throws as `checkBase` */
+  checkBase(base: BaseCheck): Promise<void>;
   /** Goes on with a pass to its end. @throws what engine and conversation throw */
   compare(pass: Pass): Promise<void>;
 }
@@ -73,8 +85,8 @@ export async function converseToVerify(
   options: ConverseToVerifyOptions,
   talk: (verification: Verification) => Promise<void>,
 ): Promise<void> {
-  const { channel, source, engine, timeoutMs, run, signal } = options;
-  const writer = createStreamWriter(channel.input);
+  const { channel, source, engine, timeoutMs, run, signal, bandwidth, watcher } = options;
+  const writer = createStreamWriter(channel.input, bandwidth);
   const inbox = createInbox({
     source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
     engine,
@@ -90,7 +102,9 @@ export async function converseToVerify(
       if (signal?.aborted) throw interruptedError();
       pass.doneOffset = offset + length;
       pass.comparedBytes += length;
+      watcher?.advance(length);
     };
+    watcher?.phase('verify', extents.totalBytes, pass.comparedBytes);
     await compareGroups(hashedGroups({ extents: rest, pieceBytes, data: source.data, engine }), {
       writer,
       inbox,
@@ -109,8 +123,11 @@ export async function converseToVerify(
     await writeOpening(writer, options, run);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, source, channel.description);
-    parseAccept((await answers.accept).payload);
-    await talk({ target: hello.target, compare });
+    const { resume: resumeOffset } = parseAccept((await answers.accept).payload);
+    const interrupted = Promise.resolve(resumeOffset !== undefined);
+    const { target, version } = hello;
+    const base = (base: BaseCheck) => checkBase({ ...options, base, interrupted, writer, inbox });
+    await talk({ target, version, resumeOffset, compare, checkBase: base });
     const receipt = inbox.expect(RECORD.receipt);
     const nothing = { records: 0, dataBytes: 0, digest: createTransferDigest().hex() };
     await writeEnd(writer, nothing);

@@ -1,5 +1,5 @@
 /** A whole volume as a source: every byte of it is to be sent. */
-import type { Engine } from '../block/engine.js';
+import type { BlockFile, Engine } from '../block/engine.js';
 import { identify } from '../block/identity.js';
 import { extentsOfList } from '../extents/from.js';
 import type { ChangeSource } from './change-source.js';
@@ -15,9 +15,13 @@ export async function openWholeSource({
   engine: Engine;
 }): Promise<ChangeSource> {
   const data = await engine.open(path, { mode: 'read' });
+  return wholeSource(data, `whole ${await identify(path)}`);
+}
+
+export function wholeSource(data: BlockFile, id: string): ChangeSource {
   return {
-    description: path,
-    id: `whole ${await identify(path)}`,
+    description: data.path,
+    id,
     extents: extentsOfList(data.sizeBytes === 0 ? [] : [[0, data.sizeBytes]]),
     data,
     store: data,
@@ -25,7 +29,7 @@ export async function openWholeSource({
     volumeBytes: data.sizeBytes,
     exceptionCount: Math.ceil(data.sizeBytes / CHUNK_BYTES),
     chunkBytes: CHUNK_BYTES,
-    paths: [path],
+    paths: [data.path],
     recheck: async () => {},
     close: () => data.close(),
   };

@@ -21,15 +21,15 @@ export interface Handshake {
  * @returns undefined when the line is not complete yet
  * @throws LvmsyncError STREAM_UNKNOWN when it is not a stream that can be read
  */
-export function parseHandshake(bytes: Buffer): Handshake | undefined {
+export function parseHandshake(bytes: Buffer, name = 'the input'): Handshake | undefined {
   const lineEnd = bytes.subarray(0, MAX_HANDSHAKE_BYTES).indexOf(0x0a);
   if (lineEnd < 0) {
     if (bytes.length < MAX_HANDSHAKE_BYTES) return undefined;
-    throw notAStream();
+    throw notAStream(name);
   }
   const line = bytes.toString('latin1', 0, lineEnd).replace(/\r$/, '');
   const label = /^lvmsync PROTO\[(\d{1,3})\](.*)$/.exec(line);
-  if (label === null) throw notAStream();
+  if (label === null) throw notAStream(name);
   const [, version, rest] = label;
   if ((version === '3' || version === '4') && rest === '') {
     return { protocol: version === '3' ? 3 : 4, lineBytes: lineEnd + 1 };
@@ -55,12 +55,12 @@ export function parseHandshake(bytes: Buffer): Handshake | undefined {
   );
 }
 
-function notAStream(): LvmsyncError {
+function notAStream(name: string): LvmsyncError {
   return new LvmsyncError(
     'STREAM_UNKNOWN',
-    'not an lvmsync stream: it does not start with "lvmsync PROTO["',
+    `${name} is not an lvmsync stream: it does not start with "lvmsync PROTO["`,
     {
-      hint: 'check that the input is a stream or a snapback, and that nothing else prints to it',
+      hint: 'name a stream or a snapback; if a program prints it, see that nothing else prints with it',
     },
   );
 }

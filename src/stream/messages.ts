@@ -2,7 +2,9 @@
 import { ERROR_EXIT_CODES, type ErrorCode, LvmsyncError } from '../errors.js';
 import { damaged } from './proto4.js';
 
-export type Capability = 'zstd' | 'links';
+const CAPABILITIES = ['zstd', 'links', 'hold'] as const;
+
+export type Capability = (typeof CAPABILITIES)[number];
 
 export interface SenderHello {
   version: string;
@@ -21,7 +23,12 @@ export interface SenderHello {
 export interface ReceiverHello {
   version: string;
   capabilities: Capability[];
-  target: { sizeBytes: number; kind: 'block-device' | 'file' };
+  target: {
+    sizeBytes: number;
+    kind: 'block-device' | 'file';
+    /** It is not there yet, and a transfer would make it. */
+    toBeMade?: true;
+  };
 }
 
 export interface Accept {
@@ -102,7 +109,11 @@ export function parseReceiverHello(payload: Buffer): ReceiverHello {
   return {
     version: text(fields, 'version'),
     capabilities: capabilities(fields),
-    target: { sizeBytes: count(target, 'sizeBytes'), kind },
+    target: {
+      sizeBytes: count(target, 'sizeBytes'),
+      kind,
+      ...(target.toBeMade === true && { toBeMade: true }),
+    },
   };
 }
 
@@ -189,7 +200,7 @@ function isErrorCode(code: string): code is ErrorCode {
 }
 
 /** A peer's words without anything that could move the cursor of a terminal. */
-function printable(words: string): string {
+export function printable(words: string): string {
   return words.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ').slice(0, 2000);
 }
 
@@ -229,7 +240,7 @@ function count(fields: Fields, name: string): number {
 function capabilities(fields: Fields): Capability[] {
   const value = fields.capabilities;
   if (!Array.isArray(value)) throw malformed('capabilities');
-  return value.filter((capability) => capability === 'zstd' || capability === 'links');
+  return CAPABILITIES.filter((capability) => value.includes(capability));
 }
 
 /** 32 bytes in hexadecimal. */

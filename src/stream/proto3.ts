@@ -25,6 +25,8 @@ export function writeProto3Header(
 export interface Proto3Decoder {
   /** Records whose header has been read so far. */
   readonly recordCount: number;
+  /** Of a record that is not complete yet: how much of its data was found. Undefined between two. */
+  readonly incompleteBytes: number | undefined;
   /**
    * Adds to `batch` the data found in `batch.buffer[start, end)`, in stream order, until the
    * bytes or the batch's room run out. A record of which only a part is there gives a piece that
@@ -45,6 +47,7 @@ export function createProto3Decoder(limitBytes: number): Proto3Decoder {
   let recordCount = 0;
   let offset = 0; // of the next byte of the record under way
   let left = 0; // bytes of the record under way still to come
+  let recordBytes = 0; // its length
 
   function readHeader(buffer: Buffer, position: number): void {
     const high = buffer.readUInt32BE(position);
@@ -60,6 +63,7 @@ export function createProto3Decoder(limitBytes: number): Proto3Decoder {
         },
       );
     }
+    recordBytes = left;
     recordCount++;
   }
 
@@ -103,6 +107,9 @@ export function createProto3Decoder(limitBytes: number): Proto3Decoder {
   return {
     get recordCount() {
       return recordCount;
+    },
+    get incompleteBytes() {
+      return left > 0 ? recordBytes - left : undefined;
     },
     decode,
     finish,

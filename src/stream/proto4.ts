@@ -20,11 +20,15 @@ export const RECORD = {
   open: 6,
   opened: 7,
   join: 8,
+  extents: 9,
   data: 16,
   zero: 17,
   discard: 18,
   end: 19,
   receipt: 20,
+  prepared: 21,
+  commit: 22,
+  confirm: 23,
   alive: 129,
   durable: 130,
 } as const;
@@ -43,10 +47,13 @@ const TYPES = new Set<number>(Object.values(RECORD));
 const TYPES_WITH_TABLE = new Set<number>([
   RECORD.check,
   RECORD.checked,
+  RECORD.extents,
   RECORD.data,
   RECORD.zero,
   RECORD.discard,
 ]);
+/** An empty table of theirs says something too. */
+const TYPES_WITH_EMPTY_TABLE = new Set<number>([RECORD.checked, RECORD.extents]);
 const BULK_TYPES = new Set<number>([RECORD.check, RECORD.data]);
 
 /** A record's header, decoded. */
@@ -137,7 +144,8 @@ function checkHeader(header: RecordHeader): void {
   if (known && encoding > (type === RECORD.data ? ENCODING.zstd : ENCODING.plain)) {
     throw damaged(`a record of type ${type} has the unknown encoding ${encoding}`);
   }
-  if (known && extentCount > 0 !== TYPES_WITH_TABLE.has(type) && type !== RECORD.checked) {
+  const mayBeEmpty = extentCount === 0 && TYPES_WITH_EMPTY_TABLE.has(type);
+  if (known && extentCount > 0 !== TYPES_WITH_TABLE.has(type) && !mayBeEmpty) {
     throw damaged(`a record of type ${type} has ${extentCount} extents`);
   }
 }

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 
@@ -116,6 +117,11 @@ function fileError(
   path: string,
   cause: unknown,
 ): LvmsyncError {
-  const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-  return new LvmsyncError(code, `${what}: ${errno}`, { path, errno, cause });
+  const { words, ...errno } = reasonOf(cause);
+  return new LvmsyncError(code, `${what}: ${words}`, {
+    path,
+    ...errno,
+    hint: 'name a regular file that may be read',
+    cause,
+  });
 }

@@ -115,7 +115,10 @@ function localPipe(): LocalPipe {
 function asLvmsyncError(error: unknown): LvmsyncError {
   if (error instanceof LvmsyncError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new LvmsyncError('INTERNAL', `the local receiver failed: ${message}`, { cause: error });
+  return new LvmsyncError('INTERNAL', `the local receiver failed: ${message}`, {
+    hint: 'please report it, with the output of --debug',
+    cause: error,
+  });
 }
 
 function senderGone(): LvmsyncError {

@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { type LinkOpener, socketLink } from './link.js';
 
@@ -68,7 +69,7 @@ async function startForward(
   let ended: string | undefined;
   const end = new Promise<void>((resolve) => {
     child.once('error', (error) => {
-      ended = error.message;
+      ended = `${program} cannot be run: ${reasonOf(error).words}`;
       resolve();
     });
     child.once('exit', (status) => {

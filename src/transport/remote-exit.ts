@@ -31,7 +31,7 @@ export function explainEnd(end: ChannelEnd, remote: RemoteCommand): LvmsyncError
       'REMOTE_NOT_STARTED',
       `${description}: ${command} was not found there`,
       {
-        hint: 'install lvmsync there, or say where it is with --remote-command',
+        hint: 'install lvmsync there, or say where it is with --remote-command; if there is Node, --bootstrap sends it along',
       },
     );
   }

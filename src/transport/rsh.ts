@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import type { Channel, ChannelEnd, Transport } from './channel.js';
 import { opensshLinks } from './openssh-links.js';
@@ -123,10 +124,10 @@ function ownFailure(
 }
 
 function cannotStart(program: string, cause: unknown): LvmsyncError {
-  const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-  const reason = errno === 'ENOENT' ? 'there is no such command' : errno;
+  const { errno, words } = reasonOf(cause);
+  const reason = errno === 'ENOENT' ? 'there is no such command' : words;
   return new LvmsyncError('CONNECT_FAILED', `cannot start ${program}: ${reason}`, {
-    errno,
+    ...(errno !== undefined && { errno }),
     cause,
     hint: 'check the command given to -e, or leave -e out to use the built-in SSH',
   });

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import type { Transport } from './channel.js';
 
@@ -18,7 +19,7 @@ export async function runHere(line: string, onOutput: OnOutput): Promise<void> {
   child.stderr.on('data', onOutput);
   const closed = once(child, 'close').catch(() => undefined);
   const [status, signal] = await once(child, 'exit').catch((cause: Error) => {
-    throw failed(line, `could not be run: ${cause.message}`);
+    throw failed(line, `could not be run: ${reasonOf(cause).words}`);
   });
   // A service that it has started may keep its outputs open for ever.
   await Promise.race([closed, delay(LAST_WORDS_MS, undefined, { ref: false })]);

@@ -4,14 +4,21 @@ import type { Writable } from 'node:stream';
 
 const STDOUT_FD = 1;
 
-/**
- * Standard output as a stream that never blocks this thread, which `process.stdout` does on
- * pipes. Its bytes are out when the write's callback has fired.
- */
+/** Standard output as a stream: see `outputTo`. */
 export function standardOutput(): Writable {
-  const stats = fstatSync(STDOUT_FD);
+  return outputTo(STDOUT_FD);
+}
+
+/**
+ * An open descriptor as a stream that never blocks this thread, which `process.stdout` does on
+ * pipes. Its bytes are out when the write's callback has fired.
+ *
+ * @throws the system's EBADF for one that is not open
+ */
+export function outputTo(fd: number): Writable {
+  const stats = fstatSync(fd);
   if (stats.isFIFO() || stats.isSocket()) {
-    return new Socket({ fd: STDOUT_FD, readable: false, writable: true });
+    return new Socket({ fd, readable: false, writable: true });
   }
-  return createWriteStream('', { fd: STDOUT_FD, autoClose: false });
+  return createWriteStream('', { fd, autoClose: false });
 }

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { LvmsyncError } from '../errors.js';
+import type { Bandwidth } from './bandwidth.js';
 
 /** Back-pressure and failure of a Node stream as promises. */
 export interface StreamWriter {
@@ -17,11 +18,14 @@ export interface StreamWriter {
   readonly lastWriteAt: number;
 }
 
-export function createStreamWriter(output: Writable): StreamWriter {
+/** @param bandwidth holds what is written back, and counts it */
+export function createStreamWriter(output: Writable, bandwidth?: Bandwidth): StreamWriter {
   const outstanding = new Set<() => void>();
   const waiting = new Set<() => void>();
   let failure: LvmsyncError | undefined;
   let lastWriteAt = performance.now();
+  /** What is being written in pieces, as a limit allows: whatever comes next has to wait for it. */
+  let inPieces: Promise<void> | undefined;
 
   function wakeAll(): void {
     for (const wake of waiting) wake();
@@ -56,6 +60,31 @@ export function createStreamWriter(output: Writable): StreamWriter {
     if (failure !== undefined) throw failure;
   }
 
+  function put(bytes: Buffer, written?: () => void): void {
+    lastWriteAt = performance.now();
+    output.write(bytes, (error) => {
+      if (error) lost(error);
+      written?.();
+    });
+  }
+
+  async function putInPieces(
+    bytes: Buffer,
+    written: () => void,
+    { take }: Bandwidth,
+    before: Promise<void> | undefined,
+  ): Promise<void> {
+    await before;
+    let at = 0;
+    do {
+      const end = at + (await take(bytes.length - at));
+      if (failure !== undefined) throw failure;
+      put(bytes.subarray(at, end), end === bytes.length ? written : undefined);
+      at = end;
+      await until(() => !output.writableNeedDrain);
+    } while (at < bytes.length);
+  }
+
   return {
     get lastWriteAt() {
       return lastWriteAt;
@@ -64,12 +93,22 @@ export function createStreamWriter(output: Writable): StreamWriter {
       if (failure !== undefined) throw failure;
       const release = () => released?.();
       outstanding.add(release);
-      lastWriteAt = performance.now();
-      output.write(bytes, (error) => {
-        if (error) lost(error);
+      const written = () => {
         if (outstanding.delete(release)) release();
         if (outstanding.size === 0) wakeAll();
-      });
+      };
+      if (bandwidth !== undefined && (bandwidth.bytesPerSecond > 0 || inPieces !== undefined)) {
+        const writing = putInPieces(bytes, written, bandwidth, inPieces);
+        inPieces = writing;
+        try {
+          await writing;
+        } finally {
+          if (inPieces === writing) inPieces = undefined;
+        }
+        return;
+      }
+      bandwidth?.pass(bytes.length);
+      put(bytes, written);
       await until(() => !output.writableNeedDrain);
     },
     finish: () => until(() => outstanding.size === 0),

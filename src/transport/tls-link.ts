@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { connect, type TLSSocket, type TlsOptions } from 'node:tls';
+import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { type Link, socketLink } from './link.js';
 
@@ -53,7 +54,7 @@ export async function connectTlsLink(
     assertPsk(socket);
   } catch (cause) {
     socket.destroy();
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause).words;
     throw new LvmsyncError('CONNECT_FAILED', `${host} port ${port}: ${reason.trim()}`, {
       cause,
       hint: 'let the port through the firewall, or leave --data-channel away',

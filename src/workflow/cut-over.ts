@@ -5,11 +5,11 @@ import { extentsDigest } from '../extents/digest.js';
 import { extentsOfList } from '../extents/from.js';
 import { whyNotAtRest } from '../lvm/at-rest.js';
 import { readDeviceActivity, wasWritten } from '../lvm/device-writes.js';
+import { inBytes, inUtc } from '../report/quantities.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
-import { inBytes, type Migration, record, throwIfInterrupted } from './migration.js';
-import { dateOf } from './migration-plan.js';
+import { type Migration, record, throwIfInterrupted } from './migration.js';
 import { closing, send } from './migration-rounds.js';
-import type { MigrationSnapshot } from './migration-snapshots.js';
+import type { OwnSnapshot } from './own-snapshots.js';
 import { verify } from './verify.js';
 
 /** What has just been stopped may take a moment to close its files. */
@@ -24,15 +24,18 @@ const SAMPLE_BLOCKS = 4096;
  *
  * @throws LvmsyncError COMMAND_FAILED, ORIGIN_IN_USE, SNAPSHOT_CHANGED; what `deliver` throws
  */
-export async function cutOver(migration: Migration, held: MigrationSnapshot): Promise<void> {
-  const { options, origin, originName, state } = migration;
+export async function cutOver(migration: Migration, held: OwnSnapshot): Promise<void> {
+  const { options, state } = migration;
+  const { name: originName, volume } = migration.origin;
+  options.delivery.watcher?.stage('cut-over');
   await beginCutover(migration);
+  options.delivery.watcher?.phase('scan');
   throwIfInterrupted(migration);
   await assertAtRest(migration, REST_WAIT_MS);
   const atRestAt = performance.now();
   migration.cutover ??= { startedAt: atRestAt, commandSeconds: 0 };
   const source = await openFromOrigin(migration, held);
-  const before = await readDeviceActivity(origin.device);
+  const before = await readDeviceActivity(volume.device);
   const changes = await extentsDigest(source.extents);
   const dataBytes = await closing(source, async () => {
     const sentBytes = await send(migration, source, state.begun ? 'none' : 'sample');
@@ -40,7 +43,7 @@ export async function cutOver(migration: Migration, held: MigrationSnapshot): Pr
     return sentBytes;
   });
   await assertAtRest(migration, 0);
-  if (wasWritten(before, await readDeviceActivity(origin.device))) {
+  if (wasWritten(before, await readDeviceActivity(volume.device))) {
     throw new LvmsyncError(
       'SNAPSHOT_CHANGED',
       `${originName} was written while its last changes were sent`,
@@ -79,12 +82,13 @@ async function assertSame(migration: Migration, source: ChangeSource): Promise<v
       sample: choice === 'sample' ? { blocks: SAMPLE_BLOCKS } : undefined,
     });
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    migration.totals.comparedBytes += comparedBytes;
     onSay(`Compared ${comparedBytes} bytes (${choice}) in ${seconds} s`);
     if (remaining.totalBytes === 0) return;
     await record(migration, { held: undefined, begun: false });
     throw new LvmsyncError(
       'TARGET_DIFFERS',
-      `${remaining.totalBytes} bytes of the target differ from ${migration.originName} after all was sent`,
+      `${remaining.totalBytes} bytes of the target differ from ${migration.origin.name} after all was sent`,
       {
         hint: 'look for what else writes to the target, then run the same command again: it compares the whole volume',
       },
@@ -98,6 +102,7 @@ async function assertSame(migration: Migration, source: ChangeSource): Promise<v
 export async function startThere(migration: Migration): Promise<void> {
   const { options } = migration;
   if (options.afterCutover === undefined) return;
+  options.delivery.watcher?.phase('command');
   options.onSay(`Running there: ${options.afterCutover}`);
   try {
     await options.peer.runShell(options.afterCutover);
@@ -115,17 +120,15 @@ export async function startThere(migration: Migration): Promise<void> {
  *
  * @throws LvmsyncError SNAPSHOT_CHANGED
  */
-export async function assertNothingSince(
-  migration: Migration,
-  held: MigrationSnapshot,
-): Promise<void> {
-  const { state, originName, options } = migration;
+export async function assertNothingSince(migration: Migration, held: OwnSnapshot): Promise<void> {
+  const { state, options } = migration;
+  const originName = migration.origin.name;
   const { delivered } = state;
   if (delivered === undefined) return;
   const source = await openFromOrigin(migration, held);
   const changes = await extentsDigest(source.extents);
   await source.close();
-  const when = dateOf(delivered.at);
+  const when = inUtc(delivered.at);
   if (changes === delivered.changes) {
     options.onSay(
       `The last changes of ${originName} were delivered ${when}; nothing is sent again`,
@@ -142,7 +145,7 @@ export async function assertNothingSince(
   );
 }
 
-function openFromOrigin({ options }: Migration, held: MigrationSnapshot): Promise<ChangeSource> {
+function openFromOrigin({ options }: Migration, held: OwnSnapshot): Promise<ChangeSource> {
   return openSnapshotSource({
     name: held.path,
     engine: options.engine,
@@ -156,6 +159,7 @@ async function beginCutover(migration: Migration): Promise<void> {
   const { beforeCutover } = options;
   if (migration.cutover !== undefined || beforeCutover === undefined) return;
   const startedAt = performance.now();
+  options.delivery.watcher?.phase('command');
   options.onSay(`Running here: ${beforeCutover}`);
   try {
     await options.runShell(beforeCutover);
@@ -171,11 +175,12 @@ async function beginCutover(migration: Migration): Promise<void> {
 
 /** Waits a while for the origin to be closed, or asks for it. @throws LvmsyncError ORIGIN_IN_USE */
 async function assertAtRest(migration: Migration, waitMs: number): Promise<void> {
-  const { origin, originName, options } = migration;
+  const { options } = migration;
+  const { name: originName, volume } = migration.origin;
   const deadline = performance.now() + waitMs;
   for (;;) {
     throwIfInterrupted(migration);
-    const why = await whyNotAtRest(origin.device);
+    const why = await whyNotAtRest(volume.device);
     if (why === undefined) return;
     if (performance.now() < deadline) {
       await delay(REST_LOOK_MS);

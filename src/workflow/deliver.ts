@@ -1,22 +1,21 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '../block/engine.js';
 import { type ErrorCode, LvmsyncError } from '../errors.js';
 import type { BaseCheck } from '../send/base-check.js';
 import type { ChangeSource } from '../send/change-source.js';
+import { explainedBy } from '../send/conversation.js';
 import type { LinkWishes } from '../send/open-links.js';
 import { interruptedError, type SendReport, send } from '../send/send.js';
 import type { SkipUnchanged } from '../send/skip-unchanged.js';
 import { type Attempts, newRun, sendTransfer } from '../send/transfer.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import type { Channel, ChannelEnd } from '../transport/channel.js';
-import { stalledError } from '../transport/pulse.js';
+import { firstAnswer } from '../transport/first-answer.js';
 import { explainEnd } from '../transport/remote-exit.js';
+import type { RunWatcher } from '../watcher.js';
 
 /** How long a far side may take to end once the stream to it has failed, in milliseconds. */
 const END_GRACE_MS = 10_000;
-
-/** How long after its end a far side's last words may take to arrive, in milliseconds. */
-const LAST_WORDS_MS = 1000;
 
 /** What a receiver ends with that does not know an option. */
 const UNKNOWN_OPTION = new Set<number | null>([1, 2]);
@@ -29,9 +28,9 @@ const PASSING = new Set<ErrorCode>([
   'REMOTE_FAILED',
   'STREAM_TRUNCATED',
 ]);
+/** What passes when the far side of a broken connection has noticed. */
+const HELD = new Set<ErrorCode>(['TARGET_IN_USE', 'SNAPSHOT_IN_USE']);
 const MAX_BACK_OFF_SECONDS = 30;
-
-const SOURCE_MAY_EXPLAIN = new Set<ErrorCode>(['BASE_MISMATCH', 'READ_FAILED']);
 
 export type Protocol = 3 | 4;
 
@@ -51,6 +50,9 @@ export interface ConversationOptions {
   /** Told what the receiver prints. */
   onStderr(chunk: Buffer): void;
   onWarning?: ((line: string) => void) | undefined;
+  /** What limits and counts what is sent. */
+  bandwidth?: Bandwidth | undefined;
+  watcher?: RunWatcher | undefined;
 }
 
 export interface DeliverOptions extends ConversationOptions {
@@ -63,6 +65,8 @@ export interface DeliverOptions extends ConversationOptions {
   skipUnchanged?: SkipUnchanged | undefined;
   /** Over how many links, and of which kind; one unless said. */
   links?: LinkWishes | undefined;
+  /** See `sendTransfer`: for a receiver that was started with `--hold`. */
+  hold?: (() => Promise<void>) | undefined;
   onNote?: ((line: string) => void) | undefined;
 }
 
@@ -73,16 +77,9 @@ export interface DeliverOptions extends ConversationOptions {
  * @throws LvmsyncError the far side's failure where there is one, since it explains the rest
  */
 export async function deliver(options: DeliverOptions): Promise<SendReport> {
-  const { source } = options;
-  try {
-    const report = await sendByAny(options);
-    await source.recheck();
-    return report;
-  } catch (error) {
-    // A snapshot that has filled up reads as errors, or as another base: say what it really is.
-    if (error instanceof LvmsyncError && SOURCE_MAY_EXPLAIN.has(error.code)) await source.recheck();
-    throw error;
-  }
+  const report = await sendByAny(options);
+  await options.source.recheck();
+  return report;
 }
 
 async function sendByAny(options: DeliverOptions): Promise<SendReport> {
@@ -91,6 +88,11 @@ async function sendByAny(options: DeliverOptions): Promise<SendReport> {
   const talk = (channel: Channel) => sendTransfer({ ...options, channel, attempts });
   const report = protocol === 3 ? undefined : await converseUntilDone(options, talk);
   if (report !== undefined) return report;
+  if (options.hold) {
+    throw new LvmsyncError('REMOTE_FAILED', 'a receiver of PROTO[3] cannot wait for the others', {
+      hint: 'install this version of lvmsync there',
+    });
+  }
   if (protocol === 'auto') {
     options.onWarning?.(
       'the receiver speaks PROTO[3] only: no checksums, no check of the base, no receipt',
@@ -99,6 +101,7 @@ async function sendByAny(options: DeliverOptions): Promise<SendReport> {
       options.onWarning?.('unchanged blocks are sent too: it cannot be asked what it holds');
     }
   }
+  options.watcher?.phase('connect');
   return sendBlindly(await options.open(3, options.onStderr), options);
 }
 
@@ -113,10 +116,11 @@ export async function converseUntilDone<T>(
   options: ConversationOptions,
   talk: (channel: Channel) => Promise<T>,
 ): Promise<T | undefined> {
-  const { retries, signal, onWarning } = options;
+  const { retries, signal, onWarning, watcher } = options;
   let connected = false;
   for (let retry = 0; ; retry++) {
     try {
+      watcher?.phase('connect');
       const channel = await openForProto4(options, connected);
       if (channel === undefined) return undefined;
       connected = true;
@@ -132,10 +136,10 @@ export async function converseUntilDone<T>(
   }
 }
 
-/** Whether a new connection may do better. Where one broke, its receiver may still have the target. */
+/** Whether a new connection may do better. Where one broke, its far side may still hold what it had. */
 function mayPass(error: unknown, brokenConnections: number): error is LvmsyncError {
   if (!(error instanceof LvmsyncError)) return false;
-  return PASSING.has(error.code) || (error.code === 'TARGET_IN_USE' && brokenConnections > 0);
+  return PASSING.has(error.code) || (HELD.has(error.code) && brokenConnections > 0);
 }
 
 /** A receiver that has begun to answer; undefined when it does not know the protocol. */
@@ -171,32 +175,8 @@ export async function openForProto4(
   return channel;
 }
 
-/**
- * Waits for the first byte of an answer; resolves to the end where none comes.
- *
- * @throws LvmsyncError PEER_STALLED
- */
-async function firstAnswer(channel: Channel, timeoutMs: number): Promise<ChannelEnd | undefined> {
-  const { output, end, description } = channel;
-  const readable = once(output, 'readable');
-  // What it said before it ended may come after the news of its end.
-  const silentEnd = end.then(() =>
-    Promise.race([readable, delay(LAST_WORDS_MS, true, { ref: false })]),
-  );
-  const waiting: Promise<unknown>[] = [readable, silentEnd];
-  const timer = new AbortController();
-  if (timeoutMs > 0) waiting.push(delay(timeoutMs, undefined, { signal: timer.signal }));
-  const answer = await Promise.race(waiting).finally(() => timer.abort());
-  if (answer === undefined) {
-    channel.destroy();
-    throw stalledError(description, timeoutMs);
-  }
-  // A stream that ends without a byte becomes readable too.
-  return output.readableLength > 0 ? undefined : end;
-}
-
 function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendReport> {
-  const { source, engine, signal } = options;
+  const { source, engine, signal, bandwidth, watcher } = options;
   return throughChannel(channel, options, () => {
     channel.output.resume();
     return send({
@@ -204,7 +184,9 @@ function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendRep
       source: source.data,
       engine,
       output: channel.input,
-      signal,
+      ...{ signal, bandwidth, watcher },
+    }).catch(async (error: unknown) => {
+      throw await explainedBy(source, error);
     });
   });
 }

@@ -2,15 +2,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { acquireLock } from '../block/lock.js';
 import { LvmsyncError } from '../errors.js';
-import { findDevice, nameOf } from '../lvm/find-device.js';
 import { findTaggedVolumes, type LogicalVolume } from '../lvm/logical-volume.js';
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
+import { inBytes, inUtc } from '../report/quantities.js';
 import { type MigrationFile, migrationFile } from '../send/migration-file.js';
 import { type MigrationState, tagOf } from '../send/migration-state.js';
 import { assertNothingSince, cutOver, startThere } from './cut-over.js';
-import { watchingFill } from './fill-watch.js';
+import { type FillWatch, watchingFill } from './fill-watch.js';
 import {
-  inBytes,
   type MigrateOptions,
   type Migration,
   newState,
@@ -18,20 +17,22 @@ import {
   throwIfInterrupted,
 } from './migration.js';
 import { estimateSeconds, nextStep } from './migration-decision.js';
-import { asOrigin, checkAndPrintPlan, dateOf } from './migration-plan.js';
+import { checkAndPrintPlan } from './migration-plan.js';
 import { copyWhole, makeRound, readPendingBytes } from './migration-rounds.js';
-import {
-  dropSnapshots,
-  findLeftSnapshots,
-  findSnapshots,
-  isLost,
-  type MigrationSnapshot,
-} from './migration-snapshots.js';
+import { dropSnapshots, findLeftSnapshots, findSnapshots } from './migration-snapshots.js';
+import { asOrigin, findOrigin } from './origin.js';
+import { isLost, type OwnSnapshot } from './own-snapshots.js';
 
 export interface MigrateReport {
   /** From the beginning of the cut-over to its end; undefined after a dry run. */
   downtimeSeconds: number | undefined;
   commandSeconds: number;
+  volumeBytes: number;
+  /** Of all runs together. */
+  rounds: number;
+  /** Of this run: what was sent, as a sum over the rounds, and compared before the cut-over. */
+  dataBytes: number;
+  comparedBytes: number;
 }
 
 /** After so many snapshots that overflowed, larger ones have to be asked for. */
@@ -47,25 +48,26 @@ const MAX_OVERFLOWS = 3;
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
   const volume = await findOrigin(options.origin);
-  const { origin, kind } = asOrigin(volume);
-  const originName = `${origin.vgName}/${origin.lvName}`;
-  const file = migrationFile(options.stateDirectory, origin.lvUuid);
-  const lock = await acquireLock('migration', origin.lvUuid, originName);
+  const origin = asOrigin(volume);
+  const file = migrationFile(options.stateDirectory, volume.lvUuid);
+  const lock = await acquireLock('migration', volume.lvUuid, origin.name);
   try {
     const state = (await file.load()) ?? newState(origin, options.destination);
     assertSameDestination(state.destination, options);
     const migration: Migration = {
-      ...{ options, origin, originName, kind, file, state },
+      ...{ options, origin, file, state },
       ...{ pendingBytes: [], hurried: false, cutover: undefined },
+      totals: { dataBytes: 0, comparedBytes: 0 },
     };
+    const nothing = reportOf(migration, undefined);
     if (state.delivered === undefined) {
       await checkAndPrintPlan(migration);
-      if (options.dryRun) return { downtimeSeconds: undefined, commandSeconds: 0 };
-      await watchingFill(migration, () => bringOver(migration));
+      if (options.dryRun) return nothing;
+      await watchingFill([fillWatch(migration)], () => bringOver(migration));
     } else {
       if (options.dryRun) {
-        options.onSay(`All was delivered ${dateOf(state.delivered.at)}; what is left is the end`);
-        return { downtimeSeconds: undefined, commandSeconds: 0 };
+        options.onSay(`All was delivered ${inUtc(state.delivered.at)}; what is left is the end`);
+        return nothing;
       }
       const held = await findHeld(migration);
       if (held !== undefined) await assertNothingSince(migration, held);
@@ -73,11 +75,24 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
     await startThere(migration);
     const { cutover } = migration;
     const downtimeSeconds = cutover && (performance.now() - cutover.startedAt) / 1000;
-    await cleanUp(origin, file, migration.state.id);
-    return { downtimeSeconds, commandSeconds: cutover?.commandSeconds ?? 0 };
+    await cleanUp(volume, file, migration.state.id);
+    return reportOf(migration, downtimeSeconds);
   } finally {
     await lock.release();
   }
+}
+
+function reportOf(
+  { origin, state, totals, cutover }: Migration,
+  downtimeSeconds: number | undefined,
+): MigrateReport {
+  return {
+    downtimeSeconds,
+    commandSeconds: cutover?.commandSeconds ?? 0,
+    volumeBytes: origin.volume.sizeBytes,
+    rounds: state.rounds,
+    ...totals,
+  };
 }
 
 export interface AbortOptions {
@@ -127,15 +142,6 @@ async function waitForPlanned(state: MigrationState): Promise<void> {
   if (!state.snapshots.every((name) => names.has(name))) await delay(LATE_SNAPSHOT_MS);
 }
 
-async function findOrigin(name: string): Promise<LogicalVolume> {
-  const { volume } = await nameOf(await findDevice(name));
-  if (volume !== undefined) return volume;
-  throw new LvmsyncError('ORIGIN_UNSUITABLE', `${name} is not a volume that LVM knows`, {
-    path: name,
-    hint: 'name a logical volume; what is none can be copied: lvmsync copy',
-  });
-}
-
 function assertSameDestination(destination: string, options: MigrateOptions): void {
   if (destination === options.destination) return;
   throw new LvmsyncError(
@@ -143,6 +149,20 @@ function assertSameDestination(destination: string, options: MigrateOptions): vo
     `${options.origin} is being migrated to ${destination} already`,
     { hint: 'name that destination to go on, or give it up with lvmsync migrate --abort' },
   );
+}
+
+function fillWatch(migration: Migration): FillWatch {
+  const { origin, options } = migration;
+  return {
+    ...{ origin, extendAtPercent: options.extendAtPercent },
+    names: () => migration.state.snapshots,
+    find: () => findSnapshots(migration),
+    onFill: options.delivery.watcher?.snapshotFill,
+    onFillingUp() {
+      migration.hurried = true;
+    },
+    ...{ onSay: options.onSay, onWarning: options.onWarning },
+  };
 }
 
 /** Until the target holds the origin's last state. */
@@ -165,7 +185,7 @@ async function bringOver(migration: Migration): Promise<void> {
   }
 }
 
-async function isTimeToCutOver(migration: Migration, held: MigrationSnapshot): Promise<boolean> {
+async function isTimeToCutOver(migration: Migration, held: OwnSnapshot): Promise<boolean> {
   const { options, state } = migration;
   if (migration.cutover !== undefined) return true;
   const pending = await readPendingBytes(migration, held);
@@ -192,8 +212,8 @@ async function cutOverStalled(
   pending: number,
   seconds: number,
 ): Promise<boolean> {
-  const { options, originName } = migration;
-  const words = `the rounds do not get shorter: ${originName} is written as fast as it is sent; ${inBytes(pending)} are left, about ${seconds.toFixed(0)} s`;
+  const { options, origin } = migration;
+  const words = `the rounds do not get shorter: ${origin.name} is written as fast as it is sent; ${inBytes(pending)} are left, about ${seconds.toFixed(0)} s`;
   options.onWarning(words);
   const { onStall = await options.ask?.('What now?', ['cutover', 'continue', 'abort']) } = options;
   migration.pendingBytes = [];
@@ -205,7 +225,7 @@ async function cutOverStalled(
 }
 
 /** The snapshot that the target holds, as long as it is there. */
-async function findHeld(migration: Migration): Promise<MigrationSnapshot | undefined> {
+async function findHeld(migration: Migration): Promise<OwnSnapshot | undefined> {
   const { held } = migration.state;
   if (held === undefined) return undefined;
   const found = (await findSnapshots(migration)).find(({ name }) => name === held);
@@ -223,7 +243,7 @@ async function findHeld(migration: Migration): Promise<MigrationSnapshot | undef
 async function replaceLost(migration: Migration, error: unknown): Promise<boolean> {
   const isOurs = error instanceof LvmsyncError && error.code !== 'INTERRUPTED';
   if (!isOurs || migration.options.signal.aborted) return false;
-  const lost: MigrationSnapshot[] = [];
+  const lost: OwnSnapshot[] = [];
   for (const snapshot of await findSnapshots(migration)) {
     if (await isLost(snapshot)) lost.push(snapshot);
   }
@@ -247,7 +267,7 @@ async function loseHeld(migration: Migration, why: string): Promise<void> {
   );
   await record(migration, { held: undefined, begun: false });
   const snapshots = await findSnapshots(migration);
-  const lost: MigrationSnapshot[] = [];
+  const lost: OwnSnapshot[] = [];
   for (const snapshot of snapshots) {
     if (snapshot.name === held || (await isLost(snapshot))) lost.push(snapshot);
   }

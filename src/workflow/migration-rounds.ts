@@ -1,17 +1,14 @@
 /** The full copy and the rounds: what brings the target near while the origin lives. */
 import { LvmsyncError } from '../errors.js';
+import { inBytes } from '../report/quantities.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
 import { lockSnapshot } from '../send/lock-snapshot.js';
 import { openWholeSource } from '../send/whole-source.js';
 import { deliver } from './deliver.js';
-import { inBytes, type Migration, record } from './migration.js';
+import { type Migration, record } from './migration.js';
 import { measuredRate } from './migration-decision.js';
-import {
-  dropSnapshots,
-  findSnapshots,
-  type MigrationSnapshot,
-  takeSnapshot,
-} from './migration-snapshots.js';
+import { dropSnapshots, findSnapshots, takeSnapshot } from './migration-snapshots.js';
+import type { OwnSnapshot } from './own-snapshots.js';
 import { verify } from './verify.js';
 
 /**
@@ -19,7 +16,7 @@ import { verify } from './verify.js';
  * has held a copy before is compared.
  */
 export async function copyWhole(migration: Migration): Promise<void> {
-  const { options, originName, state } = migration;
+  const { options, origin, state } = migration;
   const present = await findSnapshots(migration);
   // What has held a copy may be nearer to what is now than to what was.
   const going = state.copied ? undefined : present.at(-1);
@@ -29,7 +26,8 @@ export async function copyWhole(migration: Migration): Promise<void> {
   );
   const snapshot = going ?? (await takeSnapshot(migration));
   const how = migration.state.copied ? 'Comparing' : 'Copying';
-  options.onSay(`${how} ${originName} whole, as it was in ${snapshot.name}`);
+  options.onSay(`${how} ${origin.name} whole, as it was in ${snapshot.name}`);
+  options.delivery.watcher?.stage('copy');
   const startedAt = performance.now();
   const source = await openWholeSource({ ...options, path: snapshot.path });
   const dataBytes = await closing(source, () =>
@@ -49,8 +47,10 @@ export async function copyWhole(migration: Migration): Promise<void> {
  * the later one is there: it has every chunk in which they differ. What the origin writes
  * meanwhile is in the later one's list.
  */
-export async function makeRound(migration: Migration, held: MigrationSnapshot): Promise<void> {
-  const { options, state, kind } = migration;
+export async function makeRound(migration: Migration, held: OwnSnapshot): Promise<void> {
+  const { options, state, origin } = migration;
+  options.delivery.watcher?.stage(`round ${state.rounds + 1}`);
+  options.delivery.watcher?.phase('scan');
   const present = await findSnapshots(migration);
   const last = present.at(-1);
   const next = last === undefined || last.name === held.name ? await takeSnapshot(migration) : last;
@@ -58,7 +58,7 @@ export async function makeRound(migration: Migration, held: MigrationSnapshot): 
     name: held.path,
     dataPath: next.path,
     // Its number says that it is later. LVM's time does not, within a second.
-    force: kind === 'thick',
+    force: origin.kind === 'thick',
     engine: options.engine,
     stateDirectory: options.stateDirectory,
     signal: options.signal,
@@ -78,10 +78,7 @@ export async function makeRound(migration: Migration, held: MigrationSnapshot): 
 }
 
 /** What has changed since a snapshot: what is left to send. */
-export async function readPendingBytes(
-  migration: Migration,
-  held: MigrationSnapshot,
-): Promise<number> {
+export async function readPendingBytes(migration: Migration, held: OwnSnapshot): Promise<number> {
   const { options } = migration;
   const source = await openSnapshotSource({
     name: held.path,
@@ -122,6 +119,7 @@ export async function send(
       base,
       skipUnchanged: migration.hurried ? 'never' : delivery.skipUnchanged,
     });
+    migration.totals.dataBytes += dataBytes;
     return dataBytes;
   } finally {
     await connection.close();
@@ -142,6 +140,7 @@ async function repair(migration: Migration, source: ChangeSource): Promise<numbe
       openVerifier: (onStderr) => connection.openVerifier(onStderr, true),
       repair: true,
     });
+    migration.totals.dataBytes += repairedBytes;
     if (remaining.totalBytes === 0) return repairedBytes;
     throw new LvmsyncError(
       'TARGET_DIFFERS',

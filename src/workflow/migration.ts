@@ -1,13 +1,11 @@
 /** What the steps of a migration have in common. */
 import { randomBytes } from 'node:crypto';
 import type { Engine } from '../block/engine.js';
-import type { LogicalVolume } from '../lvm/logical-volume.js';
-import type { ChangeSource } from '../send/change-source.js';
 import type { MigrationFile } from '../send/migration-file.js';
 import type { MigrationState } from '../send/migration-state.js';
 import { interruptedError } from '../send/send.js';
-import type { Channel } from '../transport/channel.js';
-import type { DeliverOptions } from './deliver.js';
+import type { DeliveryWishes, PeerConnection, PeerSource } from './look-at-target.js';
+import type { Origin } from './origin.js';
 import type { SnapshotSize } from './store-size.js';
 
 /** What of the target is compared with the origin before it takes its place. */
@@ -17,12 +15,7 @@ export type OnStall = 'cutover' | 'continue' | 'abort';
 
 /** The far side, over a connection of its own kind. */
 export interface MigrationPeer {
-  /** Receivers for a source, or for whatever has its size and its devices. */
-  connect(source: Pick<ChangeSource, 'volumeBytes' | 'paths'>): {
-    open: DeliverOptions['open'];
-    openVerifier(onStderr: DeliverOptions['onStderr'], forRepair?: boolean): Promise<Channel>;
-    close(): Promise<void>;
-  };
+  connect(source: PeerSource): PeerConnection;
   /** Runs a shell command line of the user's there. @throws LvmsyncError COMMAND_FAILED */
   runShell(line: string): Promise<void>;
 }
@@ -35,7 +28,7 @@ export interface MigrateOptions {
   engine: Engine;
   peer: MigrationPeer;
   /** How data is sent. */
-  delivery: Omit<DeliverOptions, 'source' | 'engine' | 'open' | 'base' | 'protocol'>;
+  delivery: DeliveryWishes;
   snapshotSize: SnapshotSize;
   /** From 1 to 100. */
   extendAtPercent: number;
@@ -62,28 +55,24 @@ export interface MigrateOptions {
 
 export interface Migration {
   readonly options: MigrateOptions;
-  readonly origin: LogicalVolume & { device: string };
-  /** `vg/lv`. */
-  readonly originName: string;
-  readonly kind: 'thick' | 'thin';
+  readonly origin: Origin;
   readonly file: MigrationFile;
   state: MigrationState;
   /** Left before each round of this run. */
   pendingBytes: number[];
   /** A snapshot fills up and cannot be extended: no time for what only saves bytes. */
   hurried: boolean;
+  /** What this run has sent and compared, over all of its rounds. */
+  readonly totals: { dataBytes: number; comparedBytes: number };
   /** The cut-over, once it has begun in this run. */
   cutover: { startedAt: number; commandSeconds: number } | undefined;
 }
 
-export function newState(origin: LogicalVolume, destination: string): MigrationState {
+export function newState({ name, volume }: Origin, destination: string): MigrationState {
+  const { vgUuid, lvUuid } = volume;
   return {
     id: randomBytes(4).toString('hex'),
-    origin: {
-      name: `${origin.vgName}/${origin.lvName}`,
-      vgUuid: origin.vgUuid,
-      lvUuid: origin.lvUuid,
-    },
+    origin: { name, vgUuid, lvUuid },
     destination,
     begunAt: Math.floor(Date.now() / 1000),
     snapshotCount: 0,
@@ -110,12 +99,4 @@ export async function record(
 
 export function throwIfInterrupted({ options: { signal } }: Migration): void {
   if (signal.aborted) throw interruptedError();
-}
-
-export function inBytes(bytes: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let unit = 0;
-  let value = bytes;
-  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }

@@ -7,9 +7,19 @@ import type { ChangeSource } from '../send/change-source.js';
 import { interruptedError } from '../send/send.js';
 import { newRun } from '../send/transfer.js';
 import { comparedBlockBytes } from '../send/unchanged-blocks.js';
-import { converseToVerify, type Pass, type Verification } from '../send/verify.js';
+import {
+  type ConverseToVerifyOptions,
+  converseToVerify,
+  type Pass,
+  type Verification,
+} from '../send/verify.js';
 import type { Channel } from '../transport/channel.js';
-import { converseUntilDone, type DeliverOptions, deliver } from './deliver.js';
+import {
+  type ConversationOptions,
+  converseUntilDone,
+  type DeliverOptions,
+  deliver,
+} from './deliver.js';
 
 /** What is compared first. What differs is compared once more, in blocks. */
 const FIRST_PIECE_BYTES = 64 << 10;
@@ -19,11 +29,8 @@ const REREAD_PAUSE_MS = 200;
 /** How often what still differs is sent once more. */
 const REPAIR_ROUNDS = 5;
 
-export interface VerifyOptions extends Omit<DeliverOptions, 'protocol' | 'base' | 'skipUnchanged'> {
-  /** Its extents are what is compared. */
-  source: ChangeSource;
-  /** Starts a receiver that answers what its target holds: see `verifyTarget`. */
-  openVerifier(onStderr: (chunk: Buffer) => void): Promise<Channel>;
+/** How a comparison goes, whatever is compared. */
+export interface VerifyWishes {
   /** Compare some of it only. */
   sample?: SampleSize | undefined;
   /** Something may be writing to the source: what differs is read again before it is told. */
@@ -32,6 +39,17 @@ export interface VerifyOptions extends Omit<DeliverOptions, 'protocol' | 'base' 
   repair?: boolean | undefined;
   /** Told the first time what differs, before anything is repaired. */
   onDifferences?: ((differing: ExtentSource) => void) | undefined;
+  onNote?: ((line: string) => void) | undefined;
+  onWarning?: ((line: string) => void) | undefined;
+}
+
+export interface VerifyOptions
+  extends VerifyWishes,
+    Omit<DeliverOptions, 'protocol' | 'base' | 'skipUnchanged'> {
+  /** Its extents are what is compared. */
+  source: ChangeSource;
+  /** Starts a receiver that answers what its target holds: see `verifyTarget`. */
+  openVerifier(onStderr: (chunk: Buffer) => void): Promise<Channel>;
 }
 
 export interface VerifyReport {
@@ -54,11 +72,36 @@ export interface VerifyReport {
  * @throws LvmsyncError as `deliver`, and TARGET_TOO_SMALL
  */
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
-  const { source, sample, live, repair, onDifferences, onNote, onWarning } = options;
-  const { extents } = source;
+  const { source } = options;
+  const report = await verifyBy(source.extents, options, {
+    compare: (extents, rereads) => compareExtents(options, extents, rereads),
+    async repair(extents) {
+      const part = partOf(source, extents);
+      return (await deliver({ ...options, source: part, protocol: 4, base: 'none' })).dataBytes;
+    },
+  });
+  await source.recheck();
+  return report;
+}
+
+/** How two ends are compared and made the same. */
+export interface VerifyMeans {
+  /** Compares, and what still differs as often again as `rereads` says. */
+  compare(extents: ExtentSource, rereads: number): Promise<Comparison>;
+  /** Writes what the source holds. @returns how many bytes */
+  repair(extents: ExtentSource): Promise<number>;
+}
+
+/** Compares the extents, and repairs if asked to. @throws what the means throw */
+export async function verifyBy(
+  extents: ExtentSource,
+  wishes: VerifyWishes,
+  { compare, repair: makeSame }: VerifyMeans,
+): Promise<VerifyReport> {
+  const { sample, live, repair, onDifferences, onNote, onWarning } = wishes;
   const wanted = sample === undefined ? extents : sampleOf(extents, sample, FIRST_PIECE_BYTES);
   // What is going to be repaired is compared again after that.
-  const first = await compare(options, wanted, live && !repair ? REREADS : 0);
+  const first = await compare(wanted, live && !repair ? REREADS : 0);
   const { differing, comparedBytes, targetBytes, settledBytes } = first;
   onDifferences?.(differing);
   let remaining = differing;
@@ -70,12 +113,9 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
       );
     }
     onNote?.(`repairing ${remaining.totalBytes} bytes in ${remaining.extentCount} ranges`);
-    const part = partOf(source, remaining);
-    const sent = await deliver({ ...options, source: part, protocol: 4, base: 'none' });
-    repairedBytes += sent.dataBytes;
-    remaining = (await compare(options, remaining, 0)).differing;
+    repairedBytes += await makeSame(remaining);
+    remaining = (await compare(remaining, 0)).differing;
   }
-  await source.recheck();
   return { comparedBytes, targetBytes, differing, settledBytes, repairedBytes, remaining };
 }
 
@@ -83,19 +123,27 @@ function partOf({ discarded: _, ...source }: ChangeSource, extents: ExtentSource
   return { ...source, extents, async *pairs() {} };
 }
 
-interface Comparison {
+export interface Comparison {
   comparedBytes: number;
   targetBytes: number;
   differing: ExtentSource;
   settledBytes: number;
 }
 
+export interface CompareOptions
+  extends Omit<ConversationOptions, 'open' | 'protocol'>,
+    Omit<ConverseToVerifyOptions, 'channel' | 'run'> {
+  /** Starts what answers, for its target, what is asked of it here. */
+  openVerifier(onStderr: (chunk: Buffer) => void): Promise<Channel>;
+  onNote?: ((line: string) => void) | undefined;
+}
+
 /**
  * Goes over the extents, then over what differs in smaller pieces, then over what still differs as
  * often as it is to be reread: in one conversation, or as many as it takes.
  */
-async function compare(
-  options: VerifyOptions,
+export async function compareExtents(
+  options: CompareOptions,
   extents: ExtentSource,
   rereads: number,
 ): Promise<Comparison> {

@@ -13,6 +13,7 @@ import { createJsEngine } from '#lvmsync/block/js-engine.js';
 import { LvmsyncError } from '#lvmsync/errors.js';
 import { openTargetForWriting } from '#lvmsync/receive/open-target.js';
 import { rollback } from '#lvmsync/receive/rollback.js';
+import { rollbackTo } from '#lvmsync/receive/rollback-to.js';
 import { mustRun } from '../support/command.js';
 import { assertSameDevices, copyDevice, seededWrites, writeAt } from '../support/devices.js';
 import { createMapped, linear, removeMapped } from '../support/dm.js';
@@ -27,6 +28,7 @@ import {
 } from '../support/log-writes.js';
 import { createGroup, createSnapshot, createVolume, removeGroup } from '../support/lvm.js';
 import { lvmsyncOk } from '../support/lvmsync.js';
+import { encodeTransfer } from '../support/proto4.js';
 import { createRandom, type Random } from '../support/random.js';
 import { lvmsyncPath } from '../support/repository.js';
 import { type Shell, startShell } from '../support/shell.js';
@@ -45,6 +47,9 @@ const RAM_DISKS = ['/dev/ram0', '/dev/ram1', '/dev/ram2', '/dev/ram3'];
 const RAM_DISK_BYTES = 4 * MIB;
 const TARGET_PATH = '/dev/mapper/target';
 const FILES_PATH = '/dev/mapper/files';
+/** Of the states of a target that is replicated to. */
+const BASE_TIME = '2026-01-30T12:00:00.000Z';
+const FRESH_TIME = '2026-01-31T12:00:00.000Z';
 
 /** Both disks at one moment, after the power has come back. */
 interface Remains {
@@ -91,7 +96,7 @@ kernelTests(
     });
 
     /** Runs a transfer onto recorded disks; resolves everything that happened to them. */
-    async function recordRun(options: string[]): Promise<LogEntry[]> {
+    async function recordRun(options: string[], replica: string[] = []): Promise<LogEntry[]> {
       const device = await createLogWrites('recorded', disk!, logDisk!);
       const target = await createMapped('target', [
         linear(device.path, TARGET.offset, TARGET.bytes),
@@ -101,9 +106,10 @@ kernelTests(
       await mkfs(files);
       // Nothing but the run itself is to commit the journal.
       await mustRun('mount', ['-o', 'commit=900', files, place]);
+      if (replica.length > 0) await beginHistory(target);
       await mustRun('sync', []);
       await device.mark('begin');
-      const remoteCommand = `LVMSYNC_STATE_DIR=${place}/state ${lvmsyncPath}`;
+      const remoteCommand = `LVMSYNC_STATE_DIR=${place}/state ${[lvmsyncPath, ...replica].join(' ')}`;
       const how = ['-e', rsh, '--remote-command', remoteCommand, ...options];
       await lvmsyncOk([...how, snapshot, `receiver:${target}`]);
       await device.mark('acknowledged');
@@ -111,6 +117,15 @@ kernelTests(
       await mustRun('umount', [place]);
       await removeMapped('target', 'files');
       return device.finish();
+    }
+
+    /** The target holds the base already: so says the first run of a replication. */
+    async function beginHistory(target: string): Promise<void> {
+      const words = ['--apply', '-', '--protocol', '4', '--keep', '2', '--state-after', BASE_TIME];
+      await lvmsyncOk([...words, target], {
+        input: encodeTransfer(VOLUME_BYTES, [], 'nothing'),
+        env: { LVMSYNC_STATE_DIR: join(place, 'state') },
+      });
     }
 
     /** Starts the receiver again with what is left, and has it mend the target. */
@@ -141,6 +156,12 @@ kernelTests(
       );
     }
 
+    /** Puts back from the history, which always knows a way. */
+    async function rollBack(targetPath: string): Promise<void> {
+      const stateDirectory = join(place, 'state');
+      await rollbackTo({ targetPath, time: BASE_TIME, engine, stateDirectory });
+    }
+
     /** Opens the target for the next run, which completes what has been decided. */
     async function openAgain(targetPath: string): Promise<void> {
       const stateDirectory = join(place, 'state');
@@ -149,6 +170,7 @@ kernelTests(
     }
 
     const snapback = () => ['--snapback', join(place, 'snapback')];
+    const replica = ['--keep', '2', '--state-before', BASE_TIME, '--state-after', FRESH_TIME];
     const cases = [
       {
         name: 'PROTO[3] and an undo log',
@@ -185,10 +207,26 @@ kernelTests(
         isMended: (target: Buffer) => target.equals(old),
         promise: 'the undo log restores the target',
       },
+      {
+        name: 'PROTO[4] and a history',
+        options: () => ['--protocol', '4'],
+        replica,
+        mend: rollBack,
+        isMended: (target: Buffer) => target.equals(old),
+        promise: 'the history leads back to the base',
+      },
+      {
+        name: 'PROTO[4] and a transaction with a history',
+        options: () => ['--protocol', '4', '--transactional'],
+        replica,
+        mend: rollBack,
+        isMended: (target: Buffer) => target.equals(old),
+        promise: 'the history leads back to the base',
+      },
     ];
-    for (const [index, { name, options, mend, isMended, promise }] of cases.entries()) {
+    for (const [index, { name, options, replica, mend, isMended, promise }] of cases.entries()) {
       test(`${name}: when the power fails at any flush or between then ${promise}`, async () => {
-        const entries = await recordRun(options());
+        const entries = await recordRun(options(), replica);
         const random = createRandom(index);
         const counts = { moments: 0, remains: 0, mixed: 0 };
         const [targetDisk, ...filesDisks] = RAM_DISKS.map((path) =>

@@ -46,6 +46,10 @@ kernelTests(import.meta.url, { disks: ['96M', '128M'] }, ([disk, receiverDisk]) 
 
   test('when the target is not there then a thick volume is made, and becomes the source', async () => {
     const path = '/dev/far/thick';
+    const planned = await lvmsyncOk(['copy', '-n', '--create', origin, `${receiver.name}:${path}`]);
+    assert.match(planned.stderr, new RegExp(`to be made, of ${VOLUME_BYTES} bytes`));
+    const elsewhere = `${receiver.name}:/dev/no-such-group/thick`;
+    await lvmsyncFails(['copy', '-n', '--create', origin, elsewhere], REFUSED, /no-such-group/);
     await lvmsyncFails(['copy', origin, `${receiver.name}:${path}`], REFUSED, /\/dev\/far\//);
     const { stderr } = await lvmsyncOk([
       'copy',
@@ -58,6 +62,8 @@ kernelTests(import.meta.url, { disks: ['96M', '128M'] }, ([disk, receiverDisk]) 
     const target = await receiver.path(path);
     assert.equal(await deviceBytes(target), VOLUME_BYTES);
     await assertSameDevices(origin, target);
+    const healthy = await lvmsyncOk(['doctor', '--source', origin, `${receiver.name}:${path}`]);
+    assert.match(healthy.stdout.toString(), /device-mapper: driver \d.*Nothing would stop a run/s);
     await remove(path);
   });
 

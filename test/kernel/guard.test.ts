@@ -252,7 +252,7 @@ kernelTests(import.meta.url, { disks: ['200M', '50M', '50M', '50M'] }, (disks) =
     try {
       run('mount', '-o', 'remount,ro', place);
       assert.deepEqual(await findings(path), [
-        `TARGET_UNSUITABLE! ${path} cannot be read and written: EROFS`,
+        `TARGET_UNSUITABLE! ${path} cannot be read and written: read-only file system (EROFS)`,
       ]);
     } finally {
       run('umount', place);

@@ -31,17 +31,19 @@ const MIB = 1024 * KIB;
 const ORIGIN_BYTES = 12 * MIB;
 const STATE = '/run/state';
 
-/** How many kills in all: LVMSYNC_TEST_KILLS=50 for the full number. */
+/** How many kills in all: LVMSYNC_TEST_KILLS=50 for the full number (and LVMSYNC_TEST_TIMEOUT_MS). */
 const KILLS = Number(process.env.LVMSYNC_TEST_KILLS ?? 8);
 /** Of one migration, before it is left to end. */
 const KILLS_EACH = 4;
 /** A whole migration takes about so long here. */
 const WHOLE_MS = 16_000;
 const SECONDS_PER_KILL = 60;
+/** However slow the machine is. */
+const PATIENCE = { timeoutMs: 600_000 };
 
 kernelTests(
   import.meta.url,
-  { disks: ['192M', '64M'], timeoutSeconds: 300 + KILLS * SECONDS_PER_KILL },
+  { disks: ['192M', '64M'], timeoutSeconds: 500 + KILLS * SECONDS_PER_KILL },
   ([disk, receiverDisk]) => {
     let receiver: Receiver;
     before(async () => {
@@ -93,7 +95,7 @@ kernelTests(
           if (side === 'sender') await lvmsyncKilled(args, () => true, milliseconds);
           else await killReceiver([...args, '--retries', String(random.below(2))], milliseconds);
         }
-        await lvmsyncOk(args);
+        await lvmsyncOk(args, PATIENCE);
         await assertSameDevices(origin, target.path);
         assert.ok((await volume.check(target.path)) > 10);
         await assertNothingLeft();
@@ -102,7 +104,7 @@ kernelTests(
 
     /** Runs a migration and kills each receiver that is there from that time on, until one was. */
     async function killReceiver(args: string[], milliseconds: number): Promise<void> {
-      const run = lvmsync(args);
+      const run = lvmsync(args, PATIENCE);
       let ended = false;
       void run.finally(() => {
         ended = true;

@@ -102,9 +102,16 @@ kernelTests(
         REFUSED,
         /^FATAL ERROR: the command "exit 9" .* 9; no cut-over$/m,
       );
-      const { stderr } = await lvmsyncOk(migrate('--rounds', '1'));
+      const { stdout, stderr } = await lvmsyncOk(
+        migrate('--rounds', '1', '--json', '--progress', 'plain'),
+      );
       assert.match(stderr, /goes on with the migration begun/);
       assert.doesNotMatch(stderr, /^Copying/m);
+      assert.match(stderr, /^cut-over, sending: 0 B of /m);
+      assert.match(stderr, /^cut-over, verifying: 0 B of /m);
+      const { ok, rounds, dryRun, comparedBytes, downtimeSeconds } = JSON.parse(stdout.toString());
+      assert.deepEqual([ok, rounds, dryRun], [true, 1, false]);
+      assert.ok(comparedBytes > 0 && downtimeSeconds > 0);
       await assertSameDevices(origin, target.path);
       await assertNoSnapshots('near');
     });

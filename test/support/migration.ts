@@ -81,13 +81,13 @@ async function startWriter(file: string, seed: number): Promise<ChildProcess> {
 }
 
 /** An empty volume on the receiver. */
-export async function createBlankTarget(receiver: Receiver, bytes: number) {
+export async function createBlankTarget(receiver: Receiver, bytes: number, name = 'target') {
   const size = ['-L', `${bytes}b`];
   await receiver.mustRun('lvcreate', [
-    ...['--quiet', '-y', '-W', 'n', '-Z', 'n', '-n', 'target'],
+    ...['--quiet', '-y', '-W', 'n', '-Z', 'n', '-n', name],
     ...[...size, 'far'],
   ]);
-  const remotePath = '/dev/far/target';
+  const remotePath = `/dev/far/${name}`;
   const path = await receiver.path(remotePath);
   return { destination: `${receiver.name}:${remotePath}`, remotePath, path };
 }

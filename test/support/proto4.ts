@@ -13,11 +13,15 @@ export const TYPE = {
   open: 6,
   opened: 7,
   join: 8,
+  extents: 9,
   data: 16,
   zero: 17,
   discard: 18,
   end: 19,
   receipt: 20,
+  prepared: 21,
+  commit: 22,
+  confirm: 23,
   alive: 129,
   durable: 130,
 };
@@ -78,9 +82,9 @@ export function encodeJson(type: number, value: unknown): Buffer {
   return encodeRecord(type, [], Buffer.from(JSON.stringify(value)));
 }
 
-export function encodeHello(sizeBytes: number): Buffer {
+export function encodeHello(sizeBytes: number, id = 'test'): Buffer {
   const extents = { count: 1, bytes: 4096, digest: '' };
-  const source = { sizeBytes, chunkBytes: 4096, id: 'test', extents };
+  const source = { sizeBytes, chunkBytes: 4096, id, extents };
   return encodeJson(TYPE.hello, { version: '0', capabilities: [], source });
 }
 
@@ -109,8 +113,8 @@ export function totalsOf(records: readonly Buffer[]) {
 }
 
 /** A whole stream, as a file holds it. */
-export function encodeTransfer(sizeBytes: number, records: readonly Buffer[]): Buffer {
-  return Buffer.concat([LABEL, encodeHello(sizeBytes), ...records, encodeEnd(records)]);
+export function encodeTransfer(sizeBytes: number, records: readonly Buffer[], id?: string): Buffer {
+  return Buffer.concat([LABEL, encodeHello(sizeBytes, id), ...records, encodeEnd(records)]);
 }
 
 /** The bytes of each record of a whole stream, label left out. Throws when it is cut short. */

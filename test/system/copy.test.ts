@@ -27,8 +27,14 @@ before(async () => {
 after(() => sshd.stop());
 
 const WAYS: Record<string, (target: string) => string[]> = {
-  'on this machine': (target) => [target],
-  'over SSH': (target) => ['--ssh-config', sshd.configFile, `${sshd.alias}:${target}`],
+  'on this machine': (target) => [source, target],
+  'over SSH': (target) => ['--ssh-config', sshd.configFile, source, `${sshd.alias}:${target}`],
+  'from another host': (target) => [
+    '--ssh-config',
+    sshd.configFile,
+    `${sshd.alias}:${source}`,
+    target,
+  ],
 };
 
 let count = 0;
@@ -43,7 +49,7 @@ for (const [way, words] of Object.entries(WAYS)) {
   describe(`a copy ${way}`, () => {
     test('makes a target the same, whatever it held, and sends no zeroes', async () => {
       const target = makeTarget(content.length, 0x5a);
-      const { status, stdout, stderr } = await lvmsync(['copy', source, ...words(target)]);
+      const { status, stdout, stderr } = await lvmsync(['copy', ...words(target)]);
       assert.equal(status, 0, stderr.toString());
       assert.ok(readFileSync(target).equals(content));
       const [, copied, sent] =
@@ -54,7 +60,7 @@ for (const [way, words] of Object.entries(WAYS)) {
 
     test('allocates nothing for the zeroes of a sparse target', async () => {
       const target = makeTarget(content.length);
-      const { status, stderr } = await lvmsync(['copy', '-q', source, ...words(target)]);
+      const { status, stderr } = await lvmsync(['copy', '-q', ...words(target)]);
       assert.equal(status, 0, stderr.toString());
       assert.ok(readFileSync(target).equals(content));
       assert.ok(statSync(target).blocks * 512 < 13 * MIB);
@@ -62,7 +68,7 @@ for (const [way, words] of Object.entries(WAYS)) {
 
     test('leaves what is behind the source in a larger target', async () => {
       const target = makeTarget(content.length + MIB, 0x5a);
-      const { status, stderr } = await lvmsync(['copy', '-q', source, ...words(target)]);
+      const { status, stderr } = await lvmsync(['copy', '-q', ...words(target)]);
       assert.equal(status, 0, stderr.toString());
       const rest = Buffer.alloc(MIB, 0x5a);
       assert.ok(readFileSync(target).equals(Buffer.concat([content, rest])));
@@ -70,7 +76,7 @@ for (const [way, words] of Object.entries(WAYS)) {
 
     test('refuses a smaller target and leaves it as it is', async () => {
       const target = makeTarget(content.length - 4096, 0x5a);
-      const { status, stderr } = await lvmsync(['copy', source, ...words(target)]);
+      const { status, stderr } = await lvmsync(['copy', ...words(target)]);
       assert.equal(status, 3, stderr.toString());
       assert.match(stderr.toString(), /target/);
       assert.ok(readFileSync(target).equals(Buffer.alloc(content.length - 4096, 0x5a)));

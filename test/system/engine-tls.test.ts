@@ -102,7 +102,7 @@ describe("the native engine's TLS", () => {
     received.close();
     await assert.rejects(read, { code: 'READ_FAILED' });
     await assert.rejects(received.source.read(Buffer.alloc(100)), /closed/);
-    assert.throws(() => received.write(Buffer.alloc(1)), /EPIPE/);
+    assert.throws(() => received.write(Buffer.alloc(1)), /cannot write/);
     link.destroy();
     listening.close();
   });
@@ -147,8 +147,8 @@ describe("the native engine's TLS", () => {
 
   test('when the address is none of this machine then it says why', () => {
     const key = { identity: IDENTITY, psk: Buffer.from(PSK, 'hex') };
-    assert.throws(() => engine.listenTls?.('192.0.2.1', key), /EADDRNOTAVAIL|address/);
-    assert.throws(() => engine.listenTls?.('no address', key), /EADDRNOTAVAIL|address/);
+    assert.throws(() => engine.listenTls?.('192.0.2.1', key), /address/);
+    assert.throws(() => engine.listenTls?.('no address', key), /address/);
   });
 
   test("when the addon's arguments are wrong then it is a TypeError", () => {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { runCommand } from '../support/command.js';
 import { lvmsync, lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
-import { decodeRecord, splitStream, TYPE } from '../support/proto4.js';
+import { decodeRecord, encodeRecord, splitStream, TYPE } from '../support/proto4.js';
 import { startSshd, type TestSshd } from '../support/sshd.js';
+import { createStates } from '../support/states.js';
 import { createStoreFixture, sameContent } from '../support/store-fixture.js';
 import { temporaryDirectory } from '../support/temp-dir.js';
 
@@ -25,9 +26,14 @@ after(() => sshd.stop());
 
 /** As docs/security.md has it: the key may run this one command and nothing else. */
 function allow(options: string): void {
+  allowAlone(`--target data=${target} ${options}`);
+}
+
+/** What is served is in the options alone. */
+function allowAlone(options: string): void {
   const key = readFileSync(`${sshd.identityFile}.pub`, 'utf8');
-  const command = `lvmsync serve --target data=${target} ${options}`;
-  writeFileSync(join(sshd.directory, 'authorized_keys'), `restrict,command="${command}" ${key}`);
+  const line = `restrict,command="lvmsync serve ${options}" ${key}`;
+  writeFileSync(join(sshd.directory, 'authorized_keys'), line);
 }
 
 beforeEach(() => {
@@ -47,6 +53,24 @@ function ssh(command: string[], input?: Buffer) {
 }
 
 describe('lvmsync serve behind a forced command', () => {
+  test('when a sender replicates then the history is kept, and --hold waits for its word', async () => {
+    const states = createStates(1, base.length - (base.length % 512), 2);
+    writeFileSync(target, states.images[0]!);
+    const receive = ['lvmsync', '--apply', '-', '--protocol', '4'];
+    const first = [...receive, '--keep', '2', '--state-after', states.times[0]!, 'data'];
+    assert.equal((await ssh(first, states.full(0))).status, 0);
+    const next = [...receive, '--transactional', '--hold', ...states.words(1, 2), 'data'];
+    const abandoned = await ssh(next, states.delta(1));
+    assert.equal(abandoned.status, 7);
+    assert.ok(sameContent(target, states.images[0]!));
+    const commit = encodeRecord(TYPE.commit, []);
+    const committed = await ssh(next, Buffer.concat([states.delta(1), commit]));
+    assert.equal(committed.status, 0, committed.stderr);
+    assert.ok(sameContent(target, states.images[1]!));
+    await lvmsyncOk(['rollback', '--to', states.times[0]!, target]);
+    assert.ok(sameContent(target, states.images[0]!));
+  });
+
   test('when its target is named, by name or by path, then it is synchronised', async () => {
     for (const name of ['data', target]) {
       writeFileSync(target, base);
@@ -162,5 +186,52 @@ describe('the options of lvmsync serve', () => {
     }
     const { stdout } = await lvmsync(['serve', '--help']);
     assert.match(stdout.toString(), /--snapback-dir/);
+  });
+});
+
+describe('lvmsync serve --source behind a forced command', () => {
+  const wanted = path('wanted');
+
+  beforeEach(() => {
+    writeFileSync(wanted, origin);
+    allowAlone(`--source snap=${wanted}`);
+  });
+
+  const ask = (...words: string[]) => ['--ssh-config', sshd.configFile, ...words];
+
+  test('when its source is named then it is copied, compared and repaired', async () => {
+    for (const name of ['snap', wanted]) {
+      writeFileSync(target, base);
+      await lvmsyncOk(['copy', ...ask(`receiver:${name}`, target)]);
+      assert.ok(sameContent(target, origin), name);
+    }
+    writeFileSync(target, base);
+    assert.equal((await lvmsync(['verify', ...ask('receiver:snap', target)])).status, 1);
+    await lvmsyncOk(['verify', '--repair', ...ask('receiver:snap', target)]);
+    assert.ok(sameContent(target, origin));
+  });
+
+  test('when another source, or --force, is asked for then this end says why it is refused, once', async () => {
+    for (const [why, ...words] of [
+      ['none of those that are served', `receiver:${other}`],
+      ['none of those that are served', `receiver:${wanted}/../other`],
+      ['none of those that are served', '--data-source', other, 'receiver:snap'],
+      ['--force is not allowed', '--force', 'receiver:snap'],
+    ] as const) {
+      const command = words[0] === '--data-source' ? 'pull' : 'copy';
+      const { stderr } = await lvmsyncFails([command, ...ask(...words, target)], 3, RegExp(why));
+      assert.equal(stderr.match(/FATAL ERROR/g)?.length, 1, stderr);
+    }
+    assert.ok(sameContent(target, base));
+  });
+
+  test('when the same key tries to write then it is refused, and the other way round', async () => {
+    await lvmsyncFails(send('receiver:snap'), 3, /the target is none of those that are served/);
+    await lvmsyncFails(send(`receiver:${wanted}`), 3, /none of those that are served/);
+    assert.ok(sameContent(wanted, origin));
+    allow('');
+    const args = ['copy', ...ask('receiver:data', other)];
+    await lvmsyncFails(args, 3, /the source is none of those that are served/);
+    assert.ok(sameContent(other, base));
   });
 });

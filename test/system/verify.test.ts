@@ -67,9 +67,15 @@ after(async () => {
 });
 
 const WAYS: Record<string, (target: string) => string[]> = {
-  'on this machine': (target) => [target],
-  'over a command': (target) => ['-e', rsh(), `host:${target}`],
-  'over SSH': (target) => ['--ssh-config', sshd.configFile, `${sshd.alias}:${target}`],
+  'on this machine': (target) => [source, target],
+  'over a command': (target) => ['-e', rsh(), source, `host:${target}`],
+  'over SSH': (target) => ['--ssh-config', sshd.configFile, source, `${sshd.alias}:${target}`],
+  'of a source on another host': (target) => [
+    '--ssh-config',
+    sshd.configFile,
+    `${sshd.alias}:${source}`,
+    target,
+  ],
   'by lvmsync serve': (target) => {
     const key = readFileSync(`${serving.identityFile}.pub`, 'utf8');
     const command = `lvmsync serve --target data=${target}`;
@@ -77,7 +83,7 @@ const WAYS: Record<string, (target: string) => string[]> = {
       join(serving.directory, 'authorized_keys'),
       `restrict,command="${command}" ${key}`,
     );
-    return ['--ssh-config', serving.configFile, `${serving.alias}:data`];
+    return ['--ssh-config', serving.configFile, source, `${serving.alias}:data`];
   },
 };
 
@@ -102,7 +108,7 @@ function differingTarget(name: string, blocks: number): { target: string; ranges
   return { target, ranges: ranges.map((range) => `${range.join(' ')}\n`).join('') };
 }
 
-for (const [way, destination] of Object.entries(WAYS)) {
+for (const [way, ends] of Object.entries(WAYS)) {
   describe(`lvmsync verify ${way}`, () => {
     for (const blocks of [0, 1, 100, 10_000]) {
       test(`when ${blocks} blocks differ then just those are told, and repaired on demand`, async () => {
@@ -110,7 +116,7 @@ for (const [way, destination] of Object.entries(WAYS)) {
         const held = readFileSync(target);
         const { mtimeMs } = statSync(target);
 
-        const told = await lvmsync(['verify', source, ...destination(target)]);
+        const told = await lvmsync(['verify', ...ends(target)]);
         assert.equal(told.status, blocks === 0 ? 0 : 1, told.stderr);
         assert.equal(told.stdout.toString(), ranges);
         assert.match(told.stderr, new RegExp(`Compared ${VOLUME_BYTES} bytes`));
@@ -118,7 +124,7 @@ for (const [way, destination] of Object.entries(WAYS)) {
         assert.equal(statSync(target).mtimeMs, mtimeMs);
         assert.ok(!existsSync(state) || readdirSync(state).length === 0, 'nothing is remembered');
 
-        const repaired = await lvmsync(['verify', '--repair', source, ...destination(target)]);
+        const repaired = await lvmsync(['verify', '--repair', ...ends(target)]);
         assert.equal(repaired.status, 0, repaired.stderr);
         assert.equal(repaired.stdout.toString(), ranges, 'what differed');
         assert.ok(readFileSync(target).equals(content));
@@ -131,7 +137,7 @@ for (const [way, destination] of Object.entries(WAYS)) {
     test('when the target is larger then it is compared as far as the source goes, and that is told', async () => {
       const { target } = differingTarget('larger', 0);
       truncateSync(target, VOLUME_BYTES + 12_345);
-      const { stderr } = await lvmsyncOk(['verify', source, ...destination(target)]);
+      const { stderr } = await lvmsyncOk(['verify', ...ends(target)]);
       assert.match(stderr, /its last 12345 bytes are not compared/);
     });
 
@@ -139,7 +145,7 @@ for (const [way, destination] of Object.entries(WAYS)) {
       const { target } = differingTarget('smaller', 0);
       truncateSync(target, VOLUME_BYTES - 512);
       for (const options of [[], ['--repair']]) {
-        const args = ['verify', ...options, source, ...destination(target)];
+        const args = ['verify', ...options, ...ends(target)];
         await lvmsyncFails(args, 3, /too small|has \d+ bytes, but the source has/);
       }
     });
@@ -219,10 +225,10 @@ test('when a connection breaks while it is compared then a new one goes on, and 
 
 test('when the receiver does not know what to verify is then the failure says what it said', async () => {
   const script = path('old-rsh');
-  writeFileSync(script, `#!/bin/sh\necho "unknown option '--verify'" >&2\nexit 2\n`);
+  writeFileSync(script, `#!/bin/sh\necho "unknown option '--answer-checks'" >&2\nexit 2\n`);
   chmodSync(script, 0o755);
   const args = ['verify', '-e', script, source, 'host:/x'];
-  await lvmsyncFails(args, 5, /unknown option '--verify'/);
+  await lvmsyncFails(args, 5, /unknown option '--answer-checks'/);
 });
 
 test('when a sender has data for a target that is verified then it is refused and nothing is written', async () => {
@@ -234,7 +240,7 @@ test('when a sender has data for a target that is verified then it is refused an
     encodeRecord(TYPE.discard, [[0, 4096]]),
   ]) {
     const input = Buffer.concat([LABEL, encodeHello(65536), record, encodeEnd([record])]);
-    const args = ['--apply', '-', '--verify', '--protocol', '4', target];
+    const args = ['--apply', '-', '--answer-checks', '--protocol', '4', target];
     const { status, stdout } = await lvmsync(args, { input });
     assert.equal(status, 7);
     const last = decodeRecord(splitStream(stdout).at(-1)!);

@@ -213,7 +213,7 @@ async function logIn(
   } finally {
     deadline.stop();
   }
-  if (negotiated !== undefined) context.onNote(describe(name, config, negotiated));
+  if (negotiated !== undefined) context.onNote(await describe(name, config, negotiated));
   return {
     client,
     config,
@@ -231,8 +231,12 @@ async function logIn(
   };
 }
 
-function describe(name: string, config: SshConfig, negotiated: NegotiatedAlgorithms): string {
-  const ciphers = hasNativeCiphers()
+async function describe(
+  name: string,
+  config: SshConfig,
+  negotiated: NegotiatedAlgorithms,
+): Promise<string> {
+  const ciphers = (await hasNativeCiphers())
     ? 'native cipher binding'
     : 'no native cipher binding (slower: install with a compiler and install scripts allowed)';
   return `connected to ${name} port ${config.port}: ${negotiated.cs.cipher}, ${negotiated.kex}, host key ${negotiated.serverHostKey}, ${ciphers}`;

@@ -116,6 +116,7 @@ function destroyed(description: string): ChannelEnd {
   const error = new LvmsyncError(
     'CONNECTION_LOST',
     `${description}: the channel was closed from here`,
+    { hint: 'what closed it is told elsewhere; run this again' },
   );
   return { status: null, signal: null, error };
 }

@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { ParsedKey } from 'ssh2';
+import { reasonOf } from '../../block/errno.js';
 import { type AgentKey, type Identity, listAgentKeys } from './agent.js';
 import type { SshConfig } from './config.js';
 import { decryptKey, type KeyFile, parse, readKeyFile } from './key-file.js';
@@ -78,7 +79,7 @@ async function listKeys(socketPath: string | undefined, skipped: string[]): Prom
   try {
     return await listAgentKeys(socketPath);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error).words;
     skipped.push(`agent at ${socketPath}: ${reason}`);
     return [];
   }

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import type { ParsedKey } from 'ssh2';
+import { describeErrno } from '../../block/errno.js';
 import { keyTypeOf } from './known-hosts.js';
 import type { Ssh2 } from './library.js';
 
@@ -33,7 +34,7 @@ export async function readKeyFile(ssh2: Ssh2, path: string): Promise<KeyFile> {
     const publicKey = errno === 'ENOENT' ? await readPublicKey(ssh2, path) : undefined;
     if (publicKey !== undefined) return { kind: 'public', publicKey };
     if (errno === 'ENOENT') return { kind: 'missing' };
-    return { kind: 'unusable', reason: `it cannot be read (${errno})` };
+    return { kind: 'unusable', reason: `it cannot be read: ${describeErrno(errno)}` };
   }
   const publicBlob = opensshPublicBlob(text);
   const type = publicBlob === undefined ? '' : keyTypeOf(publicBlob);

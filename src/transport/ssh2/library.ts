@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-
 /** The `ssh2` package, loaded only when a connection is wanted: it takes a while. */
 export type Ssh2 = typeof import('ssh2');
 
@@ -12,12 +10,7 @@ export async function loadSsh2(): Promise<Ssh2> {
  * Whether ssh2 runs its ciphers in its compiled addon. Where install scripts were disabled or
  * there was no compiler it does not, works all the same, and takes twice the CPU.
  */
-export function hasNativeCiphers(): boolean {
-  const internals: unknown = createRequire(import.meta.url)('ssh2/lib/protocol/crypto.js');
-  return (
-    typeof internals === 'object' &&
-    internals !== null &&
-    'bindingAvailable' in internals &&
-    internals.bindingAvailable === true
-  );
+export async function hasNativeCiphers(): Promise<boolean> {
+  const { default: internals } = await import('ssh2/lib/protocol/crypto.js');
+  return internals.bindingAvailable;
 }

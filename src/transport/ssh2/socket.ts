@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { reasonOf } from '../../block/errno.js';
 import { LvmsyncError } from '../../errors.js';
 import type { SshConfig } from './config.js';
 
@@ -55,8 +56,8 @@ export function connectProxyCommand(command: string, environment: NodeJS.Process
 }
 
 function cannotConnect(host: string, port: number, cause: unknown): LvmsyncError {
-  const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
-  const reason = SAID.get(errno ?? '') ?? errno ?? (cause instanceof Error ? cause.message : '');
+  const { errno, words } = reasonOf(cause);
+  const reason = SAID.get(errno ?? '') ?? words;
   return new LvmsyncError('CONNECT_FAILED', `cannot connect to ${host} port ${port}: ${reason}`, {
     cause,
     hint: 'check the host name and the port (~/.ssh/config), and that sshd runs there',

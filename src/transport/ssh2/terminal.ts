@@ -34,6 +34,15 @@ export function openTerminal(): Terminal | undefined {
   };
 }
 
+let beforeQuestion = () => {};
+let afterQuestion = () => {};
+
+/** Told when a question stands on the terminal, and when it does not any more: it is the only one. */
+export function onQuestions(before: () => void, after: () => void): void {
+  beforeQuestion = before;
+  afterQuestion = after;
+}
+
 function openTty(): number {
   return openSync('/dev/tty', constants.O_RDWR | constants.O_NOCTTY);
 }
@@ -43,6 +52,7 @@ async function askOnce(question: string, echo: 'shown' | 'hidden'): Promise<stri
   // The stream closes the descriptor. In raw mode nothing is echoed, and signals come as bytes.
   const input = new ReadStream(fd);
   input.setRawMode(true);
+  beforeQuestion();
   writeSync(fd, question);
   try {
     const typed: number[] = [];
@@ -59,6 +69,7 @@ async function askOnce(question: string, echo: 'shown' | 'hidden'): Promise<stri
     input.setRawMode(false);
     writeSync(fd, '\r\n');
     input.destroy();
+    afterQuestion();
   }
 }
 
@@ -76,5 +87,7 @@ function redraw(fd: number, question: string, typed: readonly number[]): void {
 }
 
 function interrupted(): LvmsyncError {
-  return new LvmsyncError('INTERRUPTED', 'the question on the terminal was not answered');
+  return new LvmsyncError('INTERRUPTED', 'the question on the terminal was not answered', {
+    hint: 'nothing has been changed: run the same command again',
+  });
 }

@@ -90,7 +90,7 @@ test('when there is no addon then auto takes js and says why, and native is an e
   assert.throws(() => copy.loadEngine('native'), {
     name: 'LvmsyncError',
     code: 'ENGINE_UNAVAILABLE',
-    hint: /npm run build:native/,
+    hint: /docs\/install\.md/,
   });
 });
 

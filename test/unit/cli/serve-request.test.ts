@@ -54,11 +54,24 @@ test('when allowed options are given then they are understood', () => {
   });
 });
 
+test('when a sender replicates then that is understood', () => {
+  const times = ['--state-before', '2026-01-30T12:00:00Z', '--state-after', '2026-01-31T12:00:00Z'];
+  const words = ['--protocol', '4', '--transactional', '--hold', '--keep', '1000', ...times];
+  assert.deepEqual(parseServeRequest(request(...words, 'data'), strict), {
+    targetPath: '/dev/vg/data',
+    transactional: true,
+    hold: true,
+    keep: 1000,
+    stateBefore: '2026-01-30T12:00:00.000Z',
+    stateAfter: '2026-01-31T12:00:00.000Z',
+  });
+});
+
 test('when a sender asks what the target holds then that needs no permission of its own', () => {
-  const words = ['--verify', '--repair', '--protocol', '4', 'data'];
+  const words = ['--answer-checks', '--repair', '--protocol', '4', 'data'];
   assert.deepEqual(parseServeRequest(request(...words), strict), {
     targetPath: '/dev/vg/data',
-    verify: true,
+    answerChecks: true,
     repair: true,
   });
 });
@@ -104,6 +117,13 @@ const REFUSED: string[] = [
   "lvmsync --apply - --protocol 4 ''",
   'lvmsync --apply - --protocol 4 data data',
   'lvmsync --apply - --protocol 4 data /dev/vg/other',
+  'lvmsync --apply - --protocol 4 --keep 3 data',
+  'lvmsync --apply - --protocol 4 --state-after 2026-01-31T12:00:00Z data',
+  'lvmsync --apply - --protocol 4 --keep 1001 --state-after 2026-01-31T12:00:00Z data',
+  'lvmsync --apply - --protocol 4 --keep -1 --state-after 2026-01-31T12:00:00Z data',
+  'lvmsync --apply - --protocol 4 --keep 3 --state-after any data',
+  'lvmsync --apply - --protocol 4 --keep 3 --state-after 2026-02-30T12:00:00Z data',
+  'lvmsync --apply - --protocol 4 --keep 3 --state-after 2026-01-31 --state-before ../x data',
   'lvmsync --apply - --protocol 4 --force data',
   'lvmsync --apply - --protocol 4 --snapback x data',
   'lvmsync --apply - --protocol 4 -b x data',

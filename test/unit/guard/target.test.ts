@@ -63,7 +63,7 @@ test('when the target does not exist then the hint names lvcreate and the bytes 
 
 test('when a directory of the path is a file then the errno is told', async () => {
   const path = join(file('not-a-directory', 1), 'x');
-  await refused(path, 'TARGET_UNSUITABLE', /ENOTDIR$/);
+  await refused(path, 'TARGET_UNSUITABLE', /: not a directory \(ENOTDIR\)$/);
 });
 
 test('when the target is a directory then it is refused', async () => {
@@ -136,7 +136,11 @@ test('when the user may not write to the file then it is refused', async (contex
   if (process.getuid?.() !== 0) {
     const path = file('read-only', 1);
     chmodSync(path, 0o444);
-    await refused(path, 'TARGET_UNSUITABLE', /cannot be read and written: EACCES$/);
+    await refused(
+      path,
+      'TARGET_UNSUITABLE',
+      /cannot be read and written: permission denied (EACCES)$/,
+    );
     return;
   }
   // Root may write to anything but a read-only file system, so ask as another user.
@@ -158,7 +162,7 @@ test('when the user may not write to the file then it is refused', async (contex
     encoding: 'utf8',
   });
   assert.deepEqual(JSON.parse(printed), [
-    ['TARGET_UNSUITABLE', `${path} cannot be read and written: EACCES`, false],
+    ['TARGET_UNSUITABLE', `${path} cannot be read and written: permission denied (EACCES)`, false],
   ]);
 });
 
