@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "pages.h"
 #include "plan.h"
 #include "sha256.h"
+#include "tls_tasks.h"
 
 namespace lvmsync {
 
@@ -194,6 +196,86 @@ Napi::Value ReadInput(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// listenTls(host, identity, psk): { handle, port } or { errno }
+Napi::Value ListenTls(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) return ThrowTypeError(info.Env(), "host must be a string");
+  if (!info[1].IsString()) return ThrowTypeError(info.Env(), "identity must be a string");
+  if (!IsUint8Array(info[2]) || info[2].As<Napi::Uint8Array>().ByteLength() != kPskBytes) {
+    return ThrowTypeError(info.Env(), "psk must be 32 bytes");
+  }
+  TlsKey key = {info[1].As<Napi::String>(), {}};
+  const auto psk = info[2].As<Napi::Uint8Array>();
+  std::copy_n(psk.Data(), kPskBytes, key.psk.begin());
+  std::shared_ptr<TlsListener> listener;
+  const int error = TlsListener::Listen(info[0].As<Napi::String>(), std::move(key), &listener);
+  Napi::Object result = Napi::Object::New(info.Env());
+  if (error != 0) {
+    result.Set("errno", error);
+    return result;
+  }
+  result.Set("port", listener->port());
+  result.Set("handle", Of(info)->listeners().Add(std::move(listener)));
+  return result;
+}
+
+template <typename Object>
+std::shared_ptr<Object> Find(const Napi::CallbackInfo& info, const Handles<Object>& handles) {
+  return info[0].IsNumber() ? handles.Find(info[0].As<Napi::Number>().DoubleValue()) : nullptr;
+}
+
+// acceptTls(listener, done)
+Napi::Value AcceptTls(const Napi::CallbackInfo& info) {
+  Environment* environment = Of(info);
+  auto listener = Find(info, environment->listeners());
+  if (listener == nullptr) return ThrowTypeError(info.Env(), "handle must be of a listener");
+  if (!info[1].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  environment->StartTask(
+      std::make_unique<AcceptTask>(info[1].As<Napi::Function>(), environment, std::move(listener)));
+  return info.Env().Undefined();
+}
+
+// readTls(link, buffer, done)
+Napi::Value ReadTls(const Napi::CallbackInfo& info) {
+  Environment* environment = Of(info);
+  auto link = Find(info, environment->links());
+  if (link == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open link");
+  if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "buffer must be a Buffer");
+  if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  auto buffer = info[1].As<Napi::Uint8Array>();
+  if (buffer.ByteLength() == 0) return ThrowTypeError(info.Env(), "buffer must not be empty");
+  InputSpan span = {buffer.Data(), buffer.ByteLength(), environment->pages()->Find(buffer.Data())};
+  environment->StartTask(
+      std::make_unique<TlsReadTask>(info[2].As<Napi::Function>(), info[1].As<Napi::Object>(),
+                                    environment->pool(), std::move(link), std::move(span)));
+  return info.Env().Undefined();
+}
+
+// writeTls(link, bytes): 0 or an errno
+Napi::Value WriteTls(const Napi::CallbackInfo& info) {
+  const auto link = Find(info, Of(info)->links());
+  if (link == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open link");
+  if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  return Napi::Number::New(info.Env(), link->Write(bytes.Data(), bytes.ByteLength()));
+}
+
+template <typename Object>
+Napi::Value ShutDown(const Napi::CallbackInfo& info, Handles<Object>* handles) {
+  const auto object = Find(info, *handles);
+  if (object == nullptr) return info.Env().Undefined();
+  object->Shutdown();
+  handles->Remove(info[0].As<Napi::Number>().DoubleValue());
+  return info.Env().Undefined();
+}
+
+// closeTlsListener(listener). What waits for its next link is answered that no more will come.
+Napi::Value CloseTlsListener(const Napi::CallbackInfo& info) {
+  return ShutDown(info, &Of(info)->listeners());
+}
+
+// closeTls(link). What reads from it is answered.
+Napi::Value CloseTls(const Napi::CallbackInfo& info) { return ShutDown(info, &Of(info)->links()); }
+
 // The content that an argument, the first unless said, stands for.
 Content ContentOf(const Napi::CallbackInfo& info, size_t argument = 0) {
   auto buffer = info[argument].As<Napi::Uint8Array>();
@@ -311,6 +393,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("findEqualBlocks", Napi::Function::New<StartFindEqualBlocks>(env, "findEqualBlocks"));
   if (FindSha256() != nullptr) {
     exports.Set("hashPieces", Napi::Function::New<StartHashPieces>(env, "hashPieces"));
+  }
+  if (FindOpenSsl() != nullptr) {
+    exports.Set("listenTls", Napi::Function::New<ListenTls>(env, "listenTls"));
+    exports.Set("acceptTls", Napi::Function::New<AcceptTls>(env, "acceptTls"));
+    exports.Set("readTls", Napi::Function::New<ReadTls>(env, "readTls"));
+    exports.Set("writeTls", Napi::Function::New<WriteTls>(env, "writeTls"));
+    exports.Set("closeTls", Napi::Function::New<CloseTls>(env, "closeTls"));
+    exports.Set("closeTlsListener", Napi::Function::New<CloseTlsListener>(env, "closeTlsListener"));
   }
   return exports;
 }

@@ -30,6 +30,8 @@ void Environment::CleanUp(void* environment) {
   self->threads_.reset();
   self->operations_.Abandon();
   self->files_.clear();
+  self->listeners_.Clear();
+  self->links_.Clear();
 }
 
 void Environment::SetQueueDepth(uint32_t requests) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "backend.h"
 #include "file.h"
@@ -13,6 +14,7 @@
 #include "pages.h"
 #include "thread_backend.h"
 #include "thread_pool.h"
+#include "tls.h"
 
 namespace lvmsync {
 
@@ -28,6 +30,28 @@ class Task : public Operation {
 
 // Where random reads of 4 KiB stop getting faster.
 constexpr uint32_t kDefaultQueueDepth = 128;
+
+// Objects that go by number, so that no object of JavaScript's can be taken for one.
+template <typename Object>
+class Handles {
+ public:
+  uint32_t Add(std::shared_ptr<Object> object) {
+    objects_.emplace(++last_, std::move(object));
+    return last_;
+  }
+  // nullptr when there is no such object.
+  std::shared_ptr<Object> Find(double handle) const {
+    if (!(handle >= 1 && handle <= last_)) return nullptr;
+    const auto entry = objects_.find(static_cast<uint32_t>(handle));
+    return entry == objects_.end() ? nullptr : entry->second;
+  }
+  void Remove(double handle) { objects_.erase(static_cast<uint32_t>(handle)); }
+  void Clear() { objects_.clear(); }
+
+ private:
+  std::unordered_map<uint32_t, std::shared_ptr<Object>> objects_;
+  uint32_t last_ = 0;
+};
 
 enum class BackendKind { kThreads, kUring };
 
@@ -57,6 +81,9 @@ class Environment {
   const OpenFile* FindFile(double handle) const;
   void RemoveFile(double handle);
 
+  Handles<TlsListener>& listeners() { return listeners_; }
+  Handles<TlsLink>& links() { return links_; }
+
   const std::shared_ptr<PageRegistry>& pages() const { return pages_; }
   const ThreadPool& pool() const { return pool_; }
 
@@ -74,6 +101,8 @@ class Environment {
   std::shared_ptr<PageRegistry> pages_ = std::make_shared<PageRegistry>();
   std::unordered_map<uint32_t, OpenFile> files_;
   uint32_t last_handle_ = 0;
+  Handles<TlsListener> listeners_;
+  Handles<TlsLink> links_;
   uint32_t queue_depth_ = kDefaultQueueDepth;
   ThreadPool pool_;
   std::unique_ptr<ThreadBackend> threads_;

@@ -36,12 +36,42 @@ export interface Engine {
    */
   readInput?(fd: number, description: string): ByteSource;
   /**
+   * Listens for TLS 1.3 by the key alone, on a free port of a numeric address, and reads past
+   * Node's streams. Where it is missing, Node's own TLS has to do.
+   *
+   * @throws Error that says why it cannot
+   */
+  listenTls?(host: string, key: TlsKey): TlsListening;
+  /**
    * Opens a block device or a regular file with O_DIRECT (buffered where a file system has no
    * O_DIRECT). Never creates, never truncates.
    *
    * @throws LvmsyncError OPEN_FAILED; TARGET_IN_USE when `exclusive` meets a held device (EBUSY)
    */
   open(path: string, options: OpenOptions): Promise<BlockFile>;
+}
+
+export interface TlsKey {
+  identity: string;
+  /** 32 bytes. */
+  psk: Buffer;
+}
+
+export interface TlsListening {
+  readonly port: number;
+  /** The next connection, whoever it is: its first read proves the key. Undefined after `close`. */
+  accept(): Promise<TlsConnection | undefined>;
+  /** What was accepted stays. */
+  close(): void;
+}
+
+/** Each one that reads keeps a thread of the engine's busy. */
+export interface TlsConnection {
+  readonly source: ByteSource;
+  /** A few bytes, when something has been read. @throws Error when they do not go out at once */
+  write(bytes: Buffer): void;
+  /** A read under way fails. */
+  close(): void;
 }
 
 export interface OpenOptions {

@@ -1,5 +1,4 @@
 import { markAsUntransferable } from 'node:worker_threads';
-import { LvmsyncError } from '../errors.js';
 import type { Batch, Ranges } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
 import type { ClearingWay, KernelClearing } from './clearing.js';
@@ -9,9 +8,11 @@ import { hashPieces } from './hash-pieces.js';
 import { loadAddon } from './installation.js';
 import { type IoFailure, openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
+import { inputOf } from './native-input.js';
+import { hasTls, listenNative, type TlsAddon } from './native-tls.js';
 
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
-interface Addon {
+interface Addon extends Partial<TlsAddon> {
   allocate(bytes: number): ArrayBuffer;
   /** For all files; an io_uring keeps what it was started with. */
   setQueueDepth(requests: number): void;
@@ -122,25 +123,11 @@ export function createNativeEngine(
     open: (path, options) => openNative(engine, addon, path, options, uring),
     readInput(fd, description) {
       addon.enlargePipe(fd);
-      return { description, read: (into) => readInput(addon, fd, into, description) };
+      return inputOf(description, (into, done) => addon.readInput(fd, into, done));
     },
+    ...(hasTls(addon) && { listenTls: (host, key) => listenNative(addon, host, key) }),
   };
   return { engine, note };
-}
-
-async function readInput(
-  addon: Addon,
-  fd: number,
-  into: Buffer,
-  description: string,
-): Promise<number> {
-  const result = await new Promise<number>((resolve) => addon.readInput(fd, into, resolve));
-  if (result >= 0) return result;
-  const errno = errnoName(-result);
-  throw new LvmsyncError('READ_FAILED', `cannot read ${description}: ${describeErrno(errno)}`, {
-    errno,
-    hint: 'what was to write to it has failed: see its own message',
-  });
 }
 
 async function hashNative(addon: Addon, batch: Batch): Promise<Buffer> {

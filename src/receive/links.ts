@@ -5,12 +5,10 @@ import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { type Opened, type OpenRequest, parseJoin } from '../stream/messages.js';
 import { damaged, MAX_JSON_BYTES, RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
-import { streamSource } from '../transport/byte-source.js';
-import type { Link } from '../transport/link.js';
+import type { ReceivedLink } from '../transport/link.js';
 import { type LinkListener, listenOnTls, listenOnUnix } from '../transport/link-listener.js';
 import { withTimeout } from '../transport/pulse.js';
 import { createRecordReader, type RecordReader } from '../transport/record-reader.js';
-import { createStreamWriter } from '../transport/stream-writer.js';
 import { readHandshake } from './read-handshake.js';
 import { createSoundness, type Soundness } from './soundness.js';
 
@@ -47,7 +45,7 @@ export interface ReceiverLinks extends Soundness {
 
 export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLinks {
   const { policy, engine, timeoutMs, receive } = options;
-  const links = new Set<Link>();
+  const links = new Set<ReceivedLink>();
   const received: Promise<void>[] = [];
   let listener: LinkListener | undefined;
   let ending = false;
@@ -63,7 +61,7 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
     const token = randomBytes(32).toString('hex');
     let wanted = Math.min(asked, MAX_LINKS);
 
-    function onLink(link: Link): void {
+    function onLink(link: ReceivedLink): void {
       links.add(link);
       void join(link).then((reader) => {
         if (reader === undefined) {
@@ -76,10 +74,10 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
     }
 
     /** Undefined for whoever does not know the token. */
-    async function join(link: Link): Promise<RecordReader | undefined> {
+    async function join(link: ReceivedLink): Promise<RecordReader | undefined> {
       const timer = setTimeout(() => link.destroy(), JOIN_MS);
       try {
-        const source = withTimeout(streamSource(link.output, 'a link'), timeoutMs);
+        const source = withTimeout(link.source, timeoutMs);
         const { protocol } = await readHandshake(source);
         const reader = createRecordReader(source, engine);
         const header = await reader.nextHeader();
@@ -90,8 +88,7 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
         if (!timingSafeEqual(said, Buffer.from(token, 'hex'))) return undefined;
         if (wanted <= 0 || ending) return undefined;
         wanted--;
-        const writer = createStreamWriter(link.input);
-        await writer.write(
+        await link.write(
           Buffer.concat([Buffer.from(PROTO4_HANDSHAKE), encodeMessage(RECORD.accept, {})]),
         );
         return reader;
@@ -114,7 +111,13 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
         };
       }
       const psk = randomBytes(32).toString('hex');
-      const tls = await listenOnTls({ links: wanted, onLink, host: policy.tlsHost, psk });
+      const tls = await listenOnTls({
+        links: wanted,
+        onLink,
+        host: policy.tlsHost,
+        psk,
+        engine,
+      });
       listener = tls;
       return { via, port: tls.port, psk, token };
     } catch (error) {

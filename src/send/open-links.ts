@@ -53,7 +53,7 @@ export interface OpenLinksOptions {
   writer: StreamWriter;
   inbox: Inbox;
   wishes: LinkWishes;
-  /** How long an answer took, in milliseconds: the round trip, or more. */
+  /** How long an answer of the receiver's took, in milliseconds: the round trip, or more. */
   answerMs: number;
   /** What is to be sent. */
   totalBytes: number;
@@ -147,8 +147,11 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
     const { links: sameConnection, openStream } = channel;
     const streams = openStream === undefined || wishes.streams === 'auto' ? 1 : wishes.streams;
     const mayUse = sameConnection !== undefined && options.totalBytes >= WORTHWHILE_BYTES;
-    const guess =
-      wishes.channels === 'auto' ? channelsForRoundTrip(options.answerMs) : wishes.channels;
+    const roundTripMs = Math.min(
+      options.answerMs,
+      channel.roundTripMs?.() ?? Number.POSITIVE_INFINITY,
+    );
+    const guess = wishes.channels === 'auto' ? channelsForRoundTrip(roundTripMs) : wishes.channels;
     if ((!mayUse && wishes.channels === 'auto') || guess * streams === 1) return;
     if (sameConnection === undefined) {
       throw unavailable(channel, 'this way to it has one channel only');

@@ -23,6 +23,8 @@ export interface Channel {
   readonly end: Promise<ChannelEnd>;
   /** The name or address that was connected to, where that was done directly. */
   readonly host?: string | undefined;
+  /** The shortest way there and back so far, in milliseconds, where it can be measured. */
+  readonly roundTripMs?: (() => number | undefined) | undefined;
   /** Further links over the same connection; missing where there cannot be any. */
   readonly links?: LinkOpener | undefined;
   /** Makes one more connection to the same host for links; missing where it cannot. */

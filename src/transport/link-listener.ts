@@ -6,11 +6,16 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
-import { type Link, socketLink } from './link.js';
-import { pskServerOptions } from './tls-link.js';
+import type { Engine, TlsListening } from '../block/engine.js';
+import { streamSource } from './byte-source.js';
+import type { ReceivedLink } from './link.js';
+import { createStreamWriter } from './stream-writer.js';
+import { IDENTITY, pskServerOptions } from './tls-link.js';
 
 /** Bytes that Node may read ahead of a link. */
 const WAITING_BYTES = 256 << 10;
+/** Every link that the engine reads takes a thread of its sixteen, which others need too. */
+const MAX_ENGINE_LINKS = 4;
 
 export interface LinkListener {
   /** Stops listening and removes the socket; what was accepted stays. */
@@ -20,7 +25,7 @@ export interface LinkListener {
 export interface UnixListenerOptions {
   /** How many may be connected at a time. */
   links: number;
-  onLink(link: Link): void;
+  onLink(link: ReceivedLink): void;
   /** The user that must be able to connect, where that is not the one of this process. */
   owner?: number | undefined;
 }
@@ -56,24 +61,72 @@ export async function listenOnUnix({
 
 export interface TlsListenerOptions {
   links: number;
-  onLink(link: Link): void;
+  onLink(link: ReceivedLink): void;
   /** The address to listen on; no other. */
   host: string;
+  /** In hexadecimal. */
   psk: string;
+  engine: Pick<Engine, 'listenTls'>;
 }
 
 /** Listens on a free TCP port for who has the key. */
 export async function listenOnTls({
   host,
   psk,
+  engine,
   ...options
 }: TlsListenerOptions): Promise<LinkListener & { port: number }> {
+  if (options.links <= MAX_ENGINE_LINKS) {
+    const key = { identity: IDENTITY, psk: Buffer.from(psk, 'hex') };
+    const listening = engine.listenTls?.(host, key);
+    if (listening !== undefined) {
+      void acceptAll(listening, options);
+      return { port: listening.port, close: listening.close };
+    }
+  }
   const server = createTlsServer({ ...pskServerOptions(psk), highWaterMark: WAITING_BYTES });
   server.on('tlsClientError', () => {}); // whoever it was, it does not have the key
   const listener = await listen(server, { host, port: 0 }, 'secureConnection', options);
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return { ...listener, port };
+}
+
+async function acceptAll(
+  listening: TlsListening,
+  { links, onLink }: Pick<TlsListenerOptions, 'links' | 'onLink'>,
+): Promise<void> {
+  let connected = 0;
+  for (;;) {
+    const connection = await listening.accept();
+    if (connection === undefined) return;
+    if (connected === links) {
+      connection.close();
+      continue;
+    }
+    connected++;
+    let isOpen = true;
+    onLink({
+      source: connection.source,
+      write: async (bytes) => connection.write(bytes),
+      destroy() {
+        if (isOpen) connected--;
+        isOpen = false;
+        connection.close();
+      },
+    });
+  }
+}
+
+/** A connected socket with `allowHalfOpen`: whoever reads or writes meets its errors. */
+function receivedLink(socket: Socket): ReceivedLink {
+  socket.on('error', () => {});
+  const writer = createStreamWriter(socket);
+  return {
+    source: streamSource(socket, 'a link'),
+    write: (bytes) => writer.write(bytes),
+    destroy: () => socket.destroy(),
+  };
 }
 
 async function listen(
@@ -83,7 +136,7 @@ async function listen(
   { links, onLink }: Pick<UnixListenerOptions, 'links' | 'onLink'>,
 ): Promise<LinkListener> {
   server.maxConnections = links;
-  server.on(event, (socket: Socket) => onLink(socketLink(socket)));
+  server.on(event, (socket: Socket) => onLink(receivedLink(socket)));
   server.listen({ ...where, exclusive: true });
   await once(server, 'listening');
   return { close: () => void server.close() };

@@ -1,10 +1,19 @@
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import type { ByteSource } from '../stream/bytes.js';
 
 /** A way to a receiver beside the channel that it was started over. */
 export interface Link {
   readonly input: Writable;
   readonly output: Readable;
+  destroy(): void;
+}
+
+/** The same as its receiver has it. */
+export interface ReceivedLink {
+  readonly source: ByteSource;
+  /** A short answer. @throws what the link failed with */
+  write(bytes: Buffer): Promise<void>;
   destroy(): void;
 }
 

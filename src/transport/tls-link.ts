@@ -8,7 +8,7 @@ import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { type Link, socketLink } from './link.js';
 
-const IDENTITY = 'lvmsync';
+export const IDENTITY = 'lvmsync';
 
 /** The cipher suite is the one that Node's kind of pre-shared key is for (SHA-256). */
 const ONLY_PSK = {

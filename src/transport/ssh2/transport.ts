@@ -5,6 +5,7 @@ import { remoteCommandLine } from '../remote-command.js';
 import { type Connection, connectSsh } from './connection.js';
 import { openExecChannel } from './exec-channel.js';
 import { forwardedLinks } from './forwarded-links.js';
+import { measureRoundTrip } from './round-trip.js';
 import { openTerminal, type Terminal } from './terminal.js';
 
 export interface SshOptions {
@@ -72,9 +73,12 @@ export function sshTransport(options: SshOptions): Transport {
       const line = remoteCommandLine(argv, remoteCommand);
       connection ??= connect();
       const connected = await connection;
-      const channel = await openExecChannel(connected, line, description, onStderr);
+      const opening = openExecChannel(connected, line, description, onStderr);
+      const roundTripMs = measureRoundTrip(connected.client);
+      const channel = await opening;
       return {
         ...channel,
+        roundTripMs,
         host: connected.isDirect ? connected.config.hostName : undefined,
         links: forwardedLinks(connected, description),
         openStream: () => opensshLinks({ command: clientCommand(connected), description }),

@@ -1,0 +1,41 @@
+#include "openssl.h"
+
+#include <dlfcn.h>
+
+namespace lvmsync {
+
+namespace {
+
+template <typename Function>
+bool Find(const char* name, Function* function) {
+  *function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
+  return *function != nullptr;
+}
+
+bool FindAll(OpenSsl* ssl) {
+  return Find("TLS_server_method", &ssl->TLS_server_method) &&
+         Find("SSL_CTX_new", &ssl->SSL_CTX_new) && Find("SSL_CTX_free", &ssl->SSL_CTX_free) &&
+         Find("SSL_CTX_ctrl", &ssl->SSL_CTX_ctrl) &&
+         Find("SSL_CTX_set_ciphersuites", &ssl->SSL_CTX_set_ciphersuites) &&
+         Find("SSL_CTX_set_num_tickets", &ssl->SSL_CTX_set_num_tickets) &&
+         Find("SSL_CTX_set_default_read_buffer_len", &ssl->SSL_CTX_set_default_read_buffer_len) &&
+         Find("SSL_CTX_set_psk_server_callback", &ssl->SSL_CTX_set_psk_server_callback) &&
+         Find("SSL_CTX_set_ex_data", &ssl->SSL_CTX_set_ex_data) &&
+         Find("SSL_CTX_get_ex_data", &ssl->SSL_CTX_get_ex_data) &&
+         Find("SSL_get_SSL_CTX", &ssl->SSL_get_SSL_CTX) && Find("SSL_new", &ssl->SSL_new) &&
+         Find("SSL_free", &ssl->SSL_free) && Find("SSL_set_fd", &ssl->SSL_set_fd) &&
+         Find("SSL_set_accept_state", &ssl->SSL_set_accept_state) &&
+         Find("SSL_read", &ssl->SSL_read) && Find("SSL_write", &ssl->SSL_write) &&
+         Find("SSL_get_error", &ssl->SSL_get_error) &&
+         Find("ERR_clear_error", &ssl->ERR_clear_error);
+}
+
+}  // namespace
+
+const OpenSsl* FindOpenSsl() {
+  static OpenSsl functions = {};
+  static const bool found = FindAll(&functions);
+  return found ? &functions : nullptr;
+}
+
+}  // namespace lvmsync

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "file.h"
+#include "openssl.h"
+#include "thread_pool.h"
+
+namespace lvmsync {
+
+constexpr size_t kPskBytes = 32;
+
+// Who takes the key for TLS 1.3 under a name, and nothing else: there is no certificate.
+struct TlsKey {
+  std::string identity;
+  std::array<uint8_t, kPskBytes> psk;
+};
+
+// What the links of one listener have in common.
+class TlsContext {
+ public:
+  // nullptr when OpenSSL refuses.
+  static std::shared_ptr<const TlsContext> Create(TlsKey key);
+  TlsContext(const OpenSsl& library, SslContext* context, TlsKey key)
+      : library_(library), context_(context), key_(std::move(key)) {}
+  ~TlsContext() { library_.SSL_CTX_free(context_); }
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+
+  const OpenSsl& library() const { return library_; }
+  SslContext* context() const { return context_; }
+
+ private:
+  static unsigned int GivePsk(Ssl* ssl, const char* identity, unsigned char* psk,
+                              unsigned int max_bytes);
+
+  const OpenSsl& library_;
+  SslContext* context_;
+  TlsKey key_;
+};
+
+// A connection that was accepted. The first read carries out the handshake.
+class TlsLink {
+ public:
+  // nullptr when there is no memory. `socket` does not block.
+  static std::shared_ptr<TlsLink> Create(std::shared_ptr<const TlsContext> context,
+                                         Descriptor socket);
+  TlsLink(std::shared_ptr<const TlsContext> context, Descriptor socket, Ssl* ssl)
+      : context_(std::move(context)), socket_(std::move(socket)), ssl_(ssl) {}
+  ~TlsLink() { context_->library().SSL_free(ssl_); }
+  TlsLink(const TlsLink&) = delete;
+  TlsLink& operator=(const TlsLink&) = delete;
+
+  // Fills the memory; returns early with what has come when nothing more comes for a while. Returns
+  // the number of bytes, 0 at the orderly end, or a negative errno.
+  int64_t Read(uint8_t* into, size_t bytes, const ThreadPool& pool);
+
+  // A few bytes, without waiting. Returns 0 or an errno.
+  int Write(const uint8_t* from, size_t bytes);
+
+  // Ends whatever reads or will read.
+  void Shutdown();
+
+ private:
+  // What one try brought: bytes, or nothing and what to wait for, or an end.
+  struct Attempt {
+    size_t bytes;
+    short wait_for;
+    std::optional<int64_t> end;
+  };
+  Attempt TryRead(uint8_t* into, size_t bytes);
+
+  const std::shared_ptr<const TlsContext> context_;
+  const Descriptor socket_;
+  std::mutex mutex_;  // of ssl_, which is for one thread at a time
+  Ssl* const ssl_;
+  std::optional<int64_t> end_;  // what every later read answers; for the reading thread
+};
+
+class TlsListener {
+ public:
+  // Listens on a free port of a numeric address. Returns 0 and sets `listener`, or returns an
+  // errno.
+  static int Listen(const std::string& host, TlsKey key, std::shared_ptr<TlsListener>* listener);
+  TlsListener(std::shared_ptr<const TlsContext> context, Descriptor socket, uint16_t port)
+      : context_(std::move(context)), socket_(std::move(socket)), port_(port) {}
+
+  uint16_t port() const { return port_; }
+
+  // Waits for the next connection; nullptr when the listener was closed or the pool stops.
+  std::shared_ptr<TlsLink> Accept(const ThreadPool& pool) const;
+
+  void Shutdown();
+
+ private:
+  const std::shared_ptr<const TlsContext> context_;
+  const Descriptor socket_;
+  const uint16_t port_;
+  std::atomic<bool> closed_{false};
+};
+
+}  // namespace lvmsync

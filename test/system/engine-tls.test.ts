@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { connect } from 'node:net';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { TlsConnection, TlsListening } from '#lvmsync/block/engine.js';
+import { loadEngine } from '#lvmsync/block/engines.js';
+import { connectTlsLink, IDENTITY } from '#lvmsync/transport/tls-link.js';
+import { createRandom } from '../support/random.js';
+
+const HOST = '127.0.0.1';
+const PSK = '7'.repeat(64);
+const { engine } = loadEngine('native');
+
+function listen(identity = IDENTITY): TlsListening {
+  const listening = engine.listenTls?.(HOST, { identity, psk: Buffer.from(PSK, 'hex') });
+  assert.ok(listening !== undefined, 'this Node brings OpenSSL along');
+  return listening;
+}
+
+async function accept(listening: TlsListening): Promise<TlsConnection> {
+  const connection = await listening.accept();
+  assert.ok(connection !== undefined);
+  return connection;
+}
+
+/** Both ends of a link; the first read of the one completes the handshake of the other. */
+async function connected() {
+  const listening = listen();
+  const [link, received] = await Promise.all([
+    connectTlsLink({ host: HOST, port: listening.port, psk: PSK }, 20_000).then((made) => {
+      made.input.write('x');
+      return made;
+    }),
+    accept(listening).then(async (connection) => {
+      const first = Buffer.alloc(1);
+      assert.equal(await connection.source.read(first), 1);
+      return connection;
+    }),
+  ]);
+  return { listening, link, received };
+}
+
+describe("the native engine's TLS", () => {
+  test('when bytes come in bursts then all of them are read, in order, to the end', async () => {
+    const { listening, link, received } = await connected();
+    const random = createRandom(11);
+    const sent = createHash('sha256');
+    async function send() {
+      for (let burst = 0; burst < 20; burst++) {
+        const bytes = random.bytes(1 + random.below(600_000));
+        sent.update(bytes);
+        if (!link.input.write(bytes)) await once(link.input, 'drain');
+      }
+      link.input.end();
+    }
+    async function read() {
+      const hash = createHash('sha256');
+      for (const into of [engine.allocate(300_001), Buffer.alloc(70_003)]) {
+        const bytes = await received.source.read(into);
+        hash.update(into.subarray(0, bytes));
+      }
+      const buffer = engine.allocate(1 << 20);
+      for (let bytes = 1; bytes > 0; ) {
+        bytes = await received.source.read(buffer);
+        hash.update(buffer.subarray(0, bytes));
+      }
+      assert.equal(await received.source.read(buffer), 0, 'and the end is the end');
+      return hash.digest('hex');
+    }
+    const [hash] = await Promise.all([read(), send()]);
+    assert.equal(hash, sent.digest('hex'));
+    received.close();
+    listening.close();
+  });
+
+  test('when something is answered then it arrives', async () => {
+    const { listening, link, received } = await connected();
+    received.write(Buffer.from('welcome'));
+    const [answer] = await once(link.output, 'data');
+    assert.equal(String(answer), 'welcome');
+    link.destroy();
+    listening.close();
+    received.close();
+  });
+
+  test('when the link is cut then it is no end but a failure, now and later', async () => {
+    const { listening, link, received } = await connected();
+    link.destroy();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await assert.rejects(received.source.read(Buffer.alloc(100)), { code: 'READ_FAILED' });
+    }
+    received.close();
+    listening.close();
+  });
+
+  test('when it is closed while it is read then the read fails', async () => {
+    const { listening, link, received } = await connected();
+    const read = received.source.read(Buffer.alloc(100));
+    received.close();
+    await assert.rejects(read, { code: 'READ_FAILED' });
+    await assert.rejects(received.source.read(Buffer.alloc(100)), /closed/);
+    assert.throws(() => received.write(Buffer.alloc(1)), /cannot write/);
+    link.destroy();
+    listening.close();
+  });
+
+  test('when the listener is closed then nobody is accepted any more', async () => {
+    const listening = listen();
+    const waiting = listening.accept();
+    listening.close();
+    assert.equal(await waiting, undefined);
+    assert.equal(await listening.accept(), undefined);
+    const late = connect({ host: HOST, port: listening.port });
+    await assert.rejects(once(late, 'connect'), { code: 'ECONNREFUSED' });
+  });
+
+  for (const [what, identity, psk] of [
+    ['key', IDENTITY, '8'.repeat(64)],
+    ['identity', 'somebody', PSK],
+  ] as const) {
+    test(`when the ${what} is another one then neither end takes it for good`, async () => {
+      const listening = listen(identity);
+      const tried = connectTlsLink({ host: HOST, port: listening.port, psk }, 20_000);
+      tried.catch(() => {});
+      const received = await accept(listening);
+      await assert.rejects(received.source.read(Buffer.alloc(1)), { code: 'READ_FAILED' });
+      received.close();
+      await assert.rejects(tried, { code: 'CONNECT_FAILED' });
+      listening.close();
+    });
+  }
+
+  test('when somebody speaks no TLS then that is a failure', async () => {
+    const listening = listen();
+    const plain = connect({ host: HOST, port: listening.port });
+    plain.on('error', () => {});
+    plain.write('PROTO[4] and no TLS at all, which is longer than a record header');
+    const received = await accept(listening);
+    await assert.rejects(received.source.read(Buffer.alloc(1)), { code: 'READ_FAILED' });
+    received.close();
+    plain.destroy();
+    listening.close();
+  });
+
+  test('when the address is none of this machine then it says why', () => {
+    const key = { identity: IDENTITY, psk: Buffer.from(PSK, 'hex') };
+    assert.throws(() => engine.listenTls?.('192.0.2.1', key), /address/);
+    assert.throws(() => engine.listenTls?.('no address', key), /address/);
+  });
+
+  test("when the addon's arguments are wrong then it is a TypeError", () => {
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    const addon: { [name: string]: (...values: unknown[]) => unknown } = createRequire(
+      import.meta.url,
+    )('node-gyp-build')(root);
+    const psk = Buffer.alloc(32);
+    for (const [name, ...values] of [
+      ['listenTls', 1, IDENTITY, psk],
+      ['listenTls', HOST, 1, psk],
+      ['listenTls', HOST, IDENTITY, Buffer.alloc(31)],
+      ['listenTls', HOST, IDENTITY, 'text'],
+      ['acceptTls', 4_000_000, () => {}],
+      ['acceptTls', undefined, () => {}],
+      ['readTls', -1, psk, () => {}],
+      ['readTls', Number.NaN, psk, () => {}],
+      ['writeTls', 4_000_000, psk],
+    ] as const) {
+      assert.throws(() => addon[name]?.(...values), TypeError, `${name}(${values.join(', ')})`);
+    }
+    assert.equal(addon.closeTls?.(4_000_000), undefined);
+    assert.equal(addon.closeTlsListener?.(4_000_000), undefined);
+  });
+});
