@@ -59,11 +59,11 @@ export const EXAMPLES = {
   copy: [
     [
       'The first copy, into a volume that is made for it:',
-      'lvmsync copy --create vg/before backup:/dev/vg/data',
+      'lvmsync copy --create vg/before backup:/dev/backup/data',
     ],
     [
       'The same, run on the host with the target:',
-      'lvmsync copy --create origin:vg/before /dev/vg/data',
+      'lvmsync copy --create origin:vg/before /dev/backup/data',
     ],
   ],
   pull: [

@@ -50,7 +50,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return exit;
   } catch (error) {
     await live?.end();
-    const failure = withHelp(explained(error), command);
+    const failure = withHelp(explained(error), chosen.run && command);
     reporter.failure(failure);
     const exit = failure instanceof LvmsyncError ? failure.exitCode : EXIT.internal;
     reporter.ended({ command, exit, seconds: seconds(), error: failure });

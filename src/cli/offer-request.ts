@@ -2,6 +2,7 @@ import { OFFERS, type Offer } from '../index.js';
 import { parseBufferMemory, parseQueueDepth } from './engine.js';
 import type { CliOptions } from './options.js';
 import { parseLimit, parseSeconds, refused, splitRequest } from './serve-request.js';
+import { parseBandwidth } from './shared-options.js';
 
 /** What a client of `lvmsync serve` may ask to be sent, and nothing else. */
 export interface OfferRequest {
@@ -66,6 +67,8 @@ function parseOption(option: string, words: string[], policy: OfferPolicy): Part
       return { queueDepth: parseLimit(option, parseQueueDepth, words.shift()) };
     case '--buffer-memory':
       return { bufferMemory: parseLimit(option, parseBufferMemory, words.shift()) };
+    case '--bwlimit':
+      return { bwlimit: parseLimit(option, parseBandwidth, words.shift()) };
     case '--verify-base':
       return { verifyBase: parseBaseCheck(words.shift()) };
     case '--data-source':

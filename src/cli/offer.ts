@@ -23,7 +23,10 @@ export async function runOffer(job: Job): Promise<undefined> {
   }
   if (isatty(STDOUT_FD)) throw usageError('standard output is a terminal, not a receiver');
   const engine = openEngine(job);
+  const { bandwidth } = job.run;
+  if (options.bwlimit !== undefined) bandwidth.limit(options.bwlimit);
   await offer({
+    bandwidth,
     offer: offered,
     openSource: () => (whole ? openWhole(job, name, engine) : openChanges(job, name, engine)),
     input: process.stdin,

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import {
   bootstrap,
   bufferMemory,
+  bwlimit,
   compress,
   dataSource,
   debug,
@@ -53,6 +54,7 @@ export function pullCommand(): Command {
     .addOption(compress())
     .addOption(skipUnchanged())
     .addOption(noSkipUnchanged())
+    .addOption(bwlimit())
     .addOption(engine())
     .addOption(queueDepth())
     .addOption(bufferMemory())

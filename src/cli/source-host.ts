@@ -52,12 +52,6 @@ export function remoteSource(
       'what comes from another host comes over one channel: leave them out',
     );
   }
-  if (options.bwlimit !== undefined) {
-    throw usageError(
-      '--bwlimit limits what this machine sends, and the source is on another host',
-      'leave it out, or run lvmsync there',
-    );
-  }
   return { place, targetPath };
 }
 
@@ -93,6 +87,7 @@ function offerArgv(
   argv.push(...proto4Words(options));
   if (engine !== 'auto') argv.push('--engine', engine);
   if (options.compress) argv.push('--compress');
+  if (options.bwlimit !== undefined) argv.push('--bwlimit', `${options.bwlimit}B`);
   if (what === 'changes') {
     if (dataSource !== undefined) argv.push('--data-source', dataSource);
     if (verifyBase === false) argv.push('--no-verify-base');

@@ -2,6 +2,7 @@
 import type { Writable } from 'node:stream';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { isRefusalOfPeer } from '../stream/messages.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import { keepAlive } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
 import { sendRefusal } from './transfer.js';
@@ -13,14 +14,16 @@ export interface SenderOptions {
   timeoutMs?: number | undefined;
   /** Called when the sender knows of a failure, and will show it. */
   onRefusalSent?: (() => void) | undefined;
+  /** Holds back and counts what is written; none unless said. */
+  bandwidth?: Bandwidth | undefined;
 }
 
 /** Does the receiver's work: a sender that listens is kept alive meanwhile, and told of a failure. */
 export async function whileTelling<T>(
-  { answers: output, timeoutMs, onRefusalSent }: SenderOptions,
+  { answers: output, timeoutMs, onRefusalSent, bandwidth }: SenderOptions,
   work: (answers: StreamWriter | undefined) => Promise<T>,
 ): Promise<T> {
-  const answers = output && createStreamWriter(output);
+  const answers = output && createStreamWriter(output, bandwidth);
   const stopKeepingAlive = answers && keepAlive(answers, timeoutMs ?? 0);
   try {
     await answers?.write(Buffer.from(PROTO4_HANDSHAKE));

@@ -21,6 +21,7 @@ import { comparedBlockBytes } from '../send/unchanged-blocks.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { damaged, RECORD } from '../stream/proto4.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import { streamSource } from '../transport/byte-source.js';
 import { readExtents, writeExtents } from '../transport/extent-records.js';
 import { withTimeout } from '../transport/pulse.js';
@@ -53,6 +54,7 @@ export interface OfferOptions {
   /** How long the receiver may be silent, in milliseconds; 0 for ever. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
+  bandwidth?: Bandwidth | undefined;
   /** Called when the receiver knows of a failure, and will show it. */
   onRefusalSent?: (() => void) | undefined;
   onNote?: ((line: string) => void) | undefined;
@@ -66,11 +68,11 @@ export interface OfferOptions {
  * @throws LvmsyncError what opening the source throws, and as `sendTransfer`; the receiver is told
  */
 export function offer(options: OfferOptions): Promise<void> {
-  const { input, output, timeoutMs, onRefusalSent, openSource, signal } = options;
+  const { input, output, timeoutMs, onRefusalSent, bandwidth, openSource, signal } = options;
   const interrupt = () => void input.destroy();
   signal?.addEventListener('abort', interrupt, { once: true });
   const received = streamSource(input, 'the receiver');
-  const telling = { answers: output, timeoutMs, onRefusalSent };
+  const telling = { answers: output, timeoutMs, onRefusalSent, bandwidth };
   return whileTelling(telling, async (writer) => {
     if (writer === undefined) return;
     const source = await openSource();

@@ -40,19 +40,21 @@ export async function makeSnapshot(plan: NewSnapshot): Promise<void> {
   plan.onNote(`snapshot ${volume.vgName}/${name}: room for ${inBytes(bytes)} of changes`);
 }
 
-/** Those of the names that are there with the tag, active, in the order of the names. */
+/**
+ * Those of the names that are there with the tag, active, in the order of the names.
+ *
+ * @param tagged all that carry the tag, where they have been looked up already
+ */
 export async function findOwnSnapshots(
   { volume: { vgUuid } }: Origin,
   tag: string,
   names: readonly string[],
+  tagged?: readonly LogicalVolume[],
 ): Promise<OwnSnapshot[]> {
-  const volumes = new Map<string, LogicalVolume>();
-  for (const volume of await findTaggedVolumes(tag)) {
-    if (volume.vgUuid === vgUuid) volumes.set(volume.lvName, volume);
-  }
+  const volumes = tagged ?? (await findTaggedVolumes(tag));
   const found: OwnSnapshot[] = [];
   for (const name of names) {
-    let volume = volumes.get(name);
+    let volume = volumes.find((each) => each.vgUuid === vgUuid && each.lvName === name);
     if (volume?.device === undefined && volume?.thin !== undefined) {
       await activateSnapshot(volume);
       volume = await findVolumeByUuid(volume.lvUuid);

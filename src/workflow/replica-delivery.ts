@@ -91,7 +91,7 @@ async function deliverPart(
   const { pair, origin } = part;
   const member = memberOf(replica, part);
   const startedAt = performance.now();
-  const { source, stateBefore } = await openDifferences(replica, part);
+  const { source, stateBefore } = await openInTurn(replica, part);
   const receiving: Receiving = {
     transactional: member.copied,
     hold: hold !== undefined,
@@ -141,6 +141,15 @@ interface Differences {
   source: ChangeSource;
   /** See `ReplicaRun`. */
   stateBefore: string | undefined;
+}
+
+function openInTurn(replica: Replica, part: ReplicaPart): Promise<Differences> {
+  const opened = replica.opening.then(() => openDifferences(replica, part));
+  replica.opening = opened.then(
+    () => undefined,
+    () => undefined,
+  );
+  return opened;
 }
 
 /** What a target lacks of the next snapshot: what the one that it holds lists, or what comparing finds. */

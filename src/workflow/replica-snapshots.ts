@@ -1,7 +1,7 @@
 /** The snapshots of a replica: taken in one moment, watched, found lost, removed. */
 import { LvmsyncError } from '../errors.js';
 import { findFreezable } from '../lvm/freezable.js';
-import { findTaggedVolumes } from '../lvm/logical-volume.js';
+import { findTaggedVolumes, type LogicalVolume } from '../lvm/logical-volume.js';
 import { assertCanFreeze, whilePaused } from '../lvm/pause.js';
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
 import { replicaTag } from '../send/replica-state.js';
@@ -66,13 +66,18 @@ function timeAfter({ state }: Replica): string {
   return new Date(Math.max(Date.now(), 1 + Math.max(...last))).toISOString();
 }
 
-/** What a part's target holds, and what it is to hold, as far as they are there. */
+/**
+ * What a part's target holds, and what it is to hold, as far as they are there.
+ *
+ * @param tagged see `findOwnSnapshots`
+ */
 export async function findPair(
   replica: Replica,
   part: ReplicaPart,
+  tagged?: readonly LogicalVolume[],
 ): Promise<{ held: OwnSnapshot | undefined; next: OwnSnapshot | undefined }> {
   const names = namesOf(replica, part);
-  const found = await findOwnSnapshots(part.origin, replicaTag(replica.state.id), names);
+  const found = await findOwnSnapshots(part.origin, replicaTag(replica.state.id), names, tagged);
   const byName = (name: string | undefined) => found.find((each) => each.name === name);
   const { next } = replica.state;
   return {
@@ -95,9 +100,10 @@ function namesOf(replica: Replica, part: ReplicaPart): string[] {
  */
 export async function settleSnapshots(replica: Replica): Promise<boolean> {
   if (replica.state.next?.taken === false) await record(replica, () => ({ next: undefined }));
+  const tagged = await findTaggedVolumes(replicaTag(replica.state.id));
   let lost = false;
   for (const part of replica.parts) {
-    const { held, next } = await findPair(replica, part);
+    const { held, next } = await findPair(replica, part, tagged);
     const member = memberOf(replica, part);
     const isNextLost = replica.state.next !== undefined && (!next || (await isLost(next)));
     if (member.held !== undefined && (!held || (await isLost(held)))) {
@@ -112,7 +118,7 @@ export async function settleSnapshots(replica: Replica): Promise<boolean> {
       if (next !== undefined) await countOverflow(replica, part);
     }
   }
-  await sweep(replica);
+  await sweep(replica, tagged);
   return lost;
 }
 
@@ -149,13 +155,13 @@ async function countOverflow(replica: Replica, part: ReplicaPart): Promise<void>
   );
 }
 
-/** Removes the snapshots of the replica that are not on record. */
-export async function sweep(replica: Replica): Promise<void> {
+/** Removes the snapshots of the replica that are not on record. @param tagged see `findOwnSnapshots` */
+export async function sweep(replica: Replica, tagged?: readonly LogicalVolume[]): Promise<void> {
   const tag = replicaTag(replica.state.id);
   const kept = replica.parts.flatMap((part) =>
     namesOf(replica, part).map((name) => `${part.origin.volume.vgUuid} ${name}`),
   );
-  for (const volume of await findTaggedVolumes(tag)) {
+  for (const volume of tagged ?? (await findTaggedVolumes(tag))) {
     if (!kept.includes(`${volume.vgUuid} ${volume.lvName}`)) await removeSnapshot(volume, tag);
   }
 }

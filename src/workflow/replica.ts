@@ -63,6 +63,8 @@ export interface Replica {
   state: ReplicaState;
   /** Saves one after the other. */
   saving: Promise<void>;
+  /** Lists of changes are read one after the other: a thin pool shows its to one at a time. */
+  opening: Promise<void>;
   /** Of this run. */
   overflows: number;
 }

@@ -52,7 +52,7 @@ export async function replicate(options: ReplicateOptions): Promise<ReplicateRep
     const state = (await file.load()) ?? newState(id, parts);
     const replica: Replica = {
       ...{ options, file, parts, state },
-      ...{ saving: Promise.resolve(), overflows: 0 },
+      ...{ saving: Promise.resolve(), opening: Promise.resolve(), overflows: 0 },
     };
     assertSameMembers(replica);
     if (options.dryRun) {

@@ -32,7 +32,7 @@ import { encodeTransfer } from '../support/proto4.js';
 import { createRandom, type Random } from '../support/random.js';
 import { lvmsyncPath } from '../support/repository.js';
 import { type Shell, startShell } from '../support/shell.js';
-import { appendRow } from './matrix.js';
+import { appendRow, faultPoints } from './matrix.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -50,6 +50,16 @@ const FILES_PATH = '/dev/mapper/files';
 /** Of the states of a target that is replicated to. */
 const BASE_TIME = '2026-01-30T12:00:00.000Z';
 const FRESH_TIME = '2026-01-31T12:00:00.000Z';
+
+interface PowerCase {
+  name: string;
+  options: () => string[];
+  /** What the receiver is told of the history that it keeps. */
+  replica?: string[];
+  mend: (targetPath: string) => Promise<unknown>;
+  isMended: (target: Buffer) => boolean;
+  promise: string;
+}
 
 /** Both disks at one moment, after the power has come back. */
 interface Remains {
@@ -171,7 +181,7 @@ kernelTests(
 
     const snapback = () => ['--snapback', join(place, 'snapback')];
     const replica = ['--keep', '2', '--state-before', BASE_TIME, '--state-after', FRESH_TIME];
-    const cases = [
+    const cases: PowerCase[] = [
       {
         name: 'PROTO[3] and an undo log',
         options: () => ['--protocol', '3', ...snapback()],
@@ -207,6 +217,8 @@ kernelTests(
         isMended: (target: Buffer) => target.equals(old),
         promise: 'the undo log restores the target',
       },
+    ];
+    const histories: PowerCase[] = [
       {
         name: 'PROTO[4] and a history',
         options: () => ['--protocol', '4'],
@@ -224,7 +236,9 @@ kernelTests(
         promise: 'the history leads back to the base',
       },
     ];
-    for (const [index, { name, options, replica, mend, isMended, promise }] of cases.entries()) {
+    // The full fault matrix alone has the time for all of them.
+    const tried = faultPoints > 10 ? [...cases, ...histories] : cases;
+    for (const [index, { name, options, replica, mend, isMended, promise }] of tried.entries()) {
       test(`${name}: when the power fails at any flush or between then ${promise}`, async () => {
         const entries = await recordRun(options(), replica);
         const random = createRandom(index);

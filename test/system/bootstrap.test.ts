@@ -1,14 +1,7 @@
 /** `--bootstrap`: to a real sshd in whose PATH there is Node and no lvmsync. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { bootstrapped, rshTransport } from '#lvmsync/index.js';
@@ -29,9 +22,8 @@ const source = path('source');
 const receiverTemp = path('receiver-tmp');
 
 let sshd: TestSshd;
-let addons: string;
 before(async () => {
-  addons = await prebuilds(process.arch);
+  await prebuilds(process.arch);
   mkdirSync(receiverTemp);
   mkdirSync(path('empty'));
   writeFileSync(source, createRandom(7).bytes(VOLUME_BYTES));
@@ -74,33 +66,31 @@ test('when what differs is repaired then the receivers of all connections are br
   assertCopied(target);
 });
 
-test('when the single file is all there is then it sends itself', async () => {
+test('when the unpacked archive is all there is then it sends itself, with its addon or without', async () => {
   const alone = path('alone');
   mkdirSync(alone);
+  const packer = join(repositoryRoot, 'scripts', 'package-standalone');
+  const archive = await mustRun(packer, ['--out', directory], { timeoutMs: 600_000 });
+  await mustRun('tar', ['-xf', archive, '-C', alone, '--strip-components=1']);
   const program = join(alone, 'lvmsync.cjs');
-  copyFileSync(join(repositoryRoot, 'dist', 'standalone', 'lvmsync.cjs'), program);
+  assert.equal(await mustRun(program, ['--version']), await mustRun(lvmsyncPath, ['--version']));
   const target = newTarget();
   const args = ['copy', '-v', '--bootstrap', '--ssh-config', sshd.configFile, source];
   const destination = `${sshd.alias}:${target}`;
 
-  const bare = await runCommand(process.execPath, [program, ...args, destination]);
-  assert.equal(bare.status, 0, bare.stderr);
-  assert.match(bare.stderr, /engine: js \(.*no lvmsync\.linux-\w+\.node beside/);
-  assert.match(bare.stderr, /no native cipher binding/);
-  assert.match(bare.stderr, /sending lvmsync without an addon/);
-  assertCopied(target);
-
-  copyFileSync(
-    join(addons, `linux-${process.arch}`, 'lvmsync.glibc.node'),
-    join(alone, `lvmsync.linux-${process.arch}.node`),
-  );
-  newTarget();
   const whole = await runCommand(process.execPath, [program, ...args, destination]);
   assert.equal(whole.status, 0, whole.stderr);
   assert.equal(whole.stderr.match(/^engine: native/gm)?.length, 2, whole.stderr);
+  assert.match(whole.stderr, /no native cipher binding/);
   assertCopied(target);
-  const version = await mustRun(program, ['--version']);
-  assert.equal(version, await mustRun(lvmsyncPath, ['--version']));
+
+  rmSync(join(alone, `lvmsync.linux-${process.arch}.node`));
+  newTarget();
+  const bare = await runCommand(process.execPath, [program, ...args, destination]);
+  assert.equal(bare.status, 0, bare.stderr);
+  assert.match(bare.stderr, /engine: js \(.*no lvmsync\.linux-\w+\.node beside/);
+  assert.match(bare.stderr, /sending lvmsync without an addon/);
+  assertCopied(target);
 });
 
 test('when the receiver runs then its files are gone already, so that no kill leaves any', async () => {

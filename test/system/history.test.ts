@@ -122,6 +122,12 @@ test('when more runs are made than are kept, then the oldest snapbacks are remov
 
 test('when a time between two states is asked for, then it is the older of them, whatever its zone', async () => {
   await replicate(4, 4);
+  const before = await listed();
+  const plan = await lvmsyncOk(['rollback', '--dry-run', '--to', times[1]!, target]);
+  assert.match(plan.stderr, new RegExp(`^Would take .* back to the state of ${times[1]}\n`));
+  assert.ok(holds(images[4]));
+  assert.deepEqual(await listed(), before);
+  await lvmsyncFails(['rollback', '-n', '--to', '2020-01-01', target], 3, /no state that old/);
   const env = { TZ: 'Asia/Tokyo' };
   // Noon of the 4th in UTC is nine in the evening there.
   await lvmsyncOk(['rollback', '--to', '2026-01-04 20:59:59', target], { env });

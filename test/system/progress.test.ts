@@ -320,7 +320,8 @@ describe('--json', () => {
     const { seconds: _, ...rest } = JSON.parse(stdout.toString());
     assert.deepEqual(rest, {
       ...{ version: 1, command: 'copy', ok: true, exit: 0, source, destination: target },
-      dryRun: true,
+      ...{ dryRun: true, volumeBytes: content.length, plannedBytes: content.length },
+      targetBytes: content.length,
     });
     assert.ok(readFileSync(target).equals(Buffer.alloc(content.length)));
   });

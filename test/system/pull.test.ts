@@ -80,6 +80,15 @@ function meddlingRsh(
   return program;
 }
 
+test('when a copy from another host is limited then the sender there keeps to it', async () => {
+  const args = ['--ssh-config', sshd.configFile, `${sshd.alias}:${source}`, target('limited')];
+  const startedAt = performance.now();
+  await lvmsyncOk(['copy', '--bwlimit', '8M', ...args]);
+  const seconds = (performance.now() - startedAt) / 1000;
+  assert.ok(seconds > 1.8, `16 MiB took ${seconds} s`);
+  assert.ok(readFileSync(path('limited')).equals(content));
+});
+
 test('when the connection breaks then a new sender compares what an earlier one sent, and goes on', async () => {
   const copy = target('broken');
   const rsh = meddlingRsh('breaking', { times: 2, cutBytes: 7 * MIB });
@@ -164,6 +173,18 @@ test('when there is no such source there then its host says so, once, and nothin
     assert.equal(stderr.match(/there is no/g)?.length, 1, stderr);
   }
   assert.ok(readFileSync(copy).equals(Buffer.alloc(content.length, 0x5a)));
+});
+
+test('when it is only to be said what would be done then nothing is written here', async () => {
+  const copy = target('dry');
+  const there = ['-n', '-e', meddlingRsh('dry', {}), `host:${source}`];
+  const { stderr } = await lvmsyncOk(['copy', ...there, copy]);
+  assert.match(stderr, new RegExp(`at most ${content.length} bytes`));
+  assert.match(stderr, /fit to be written\nNothing was changed/);
+  const repair = await lvmsync(['verify', '--repair', ...there, copy]);
+  assert.equal(repair.status, 1, repair.stderr);
+  assert.ok(readFileSync(copy).equals(Buffer.alloc(content.length, 0x5a)));
+  await lvmsyncFails(['copy', ...there, path('missing')], 3, /missing does not exist/);
 });
 
 test('when a refusal is of this end then it is told once too', async () => {
