@@ -1,32 +1,19 @@
 import { Command, Option } from 'commander';
 import {
-  bootstrap,
-  bufferMemory,
   bwlimit,
-  channels,
   compress,
-  dataChannel,
-  debug,
   dryRun,
-  engine,
+  ENGINE,
   force,
-  json,
-  progress,
-  progressFd,
-  queueDepth,
-  quiet,
-  remoteCommand,
-  retries,
-  rsh,
-  sshConfig,
+  LINKING,
+  REACHING,
+  REPORTING,
   stateDir,
-  streams,
-  timeout,
-  verbose,
+  withOptions,
 } from './shared-options.js';
 
 export function copyCommand(): Command {
-  return new Command('copy')
+  const command = new Command('copy')
     .summary('all of a snapshot, volume, device or file')
     .description(
       'Copy a whole snapshot, volume, block device or file. Zeroes are not sent. May be interrupted and run again: it goes on where it was.',
@@ -43,27 +30,16 @@ export function copyCommand(): Command {
       ),
     )
     .addOption(new Option('--thinpool <pool>', 'make a thin volume, in this pool of the group'))
-    .addOption(dryRun())
-    .addOption(rsh())
-    .addOption(remoteCommand())
-    .addOption(bootstrap())
-    .addOption(sshConfig())
-    .addOption(timeout())
-    .addOption(retries())
-    .addOption(channels())
-    .addOption(streams())
-    .addOption(dataChannel())
-    .addOption(compress())
-    .addOption(engine())
-    .addOption(queueDepth())
-    .addOption(bufferMemory())
-    .addOption(stateDir())
-    .addOption(force())
-    .addOption(bwlimit())
-    .addOption(progress())
-    .addOption(progressFd())
-    .addOption(json())
-    .addOption(verbose())
-    .addOption(debug())
-    .addOption(quiet());
+    .addOption(dryRun());
+  return withOptions(
+    command,
+    ...REACHING,
+    ...LINKING,
+    compress,
+    bwlimit,
+    ...ENGINE,
+    stateDir,
+    force,
+    ...REPORTING,
+  );
 }

@@ -1,33 +1,20 @@
 import { Command, Option } from 'commander';
 import type { OnStall, VerifyChoice } from '../index.js';
 import {
-  bootstrap,
-  bufferMemory,
   bwlimit,
-  channels,
   compress,
-  dataChannel,
-  debug,
   dryRun,
-  engine,
+  ENGINE,
   force,
-  json,
+  LINKING,
   noSkipUnchanged,
   parseSeconds,
   parseTimes,
-  progress,
-  progressFd,
-  queueDepth,
-  quiet,
-  remoteCommand,
-  retries,
-  rsh,
+  REACHING,
+  REPORTING,
   skipUnchanged,
-  sshConfig,
   stateDir,
-  streams,
-  timeout,
-  verbose,
+  withOptions,
 } from './shared-options.js';
 import { extendAt, type SnapshotOptionValues, snapshotSize } from './snapshot-options.js';
 
@@ -47,7 +34,7 @@ export interface MigrateOwnOptions extends SnapshotOptionValues {
 
 /** `lvmsync migrate`, as commander reads it. */
 export function migrateCommand(): Command {
-  return new Command('migrate')
+  const command = new Command('migrate')
     .summary('a volume in use to another place, in one go')
     .description(
       'Bring a whole volume to another place while it is in use, and stop its users for the last changes only. Run the same command again after whatever stopped it.',
@@ -94,29 +81,18 @@ export function migrateCommand(): Command {
         .default('changed'),
     )
     .addOption(snapshotSize())
-    .addOption(extendAt())
-    .addOption(rsh())
-    .addOption(remoteCommand())
-    .addOption(bootstrap())
-    .addOption(sshConfig())
-    .addOption(timeout())
-    .addOption(retries())
-    .addOption(channels())
-    .addOption(streams())
-    .addOption(dataChannel())
-    .addOption(compress())
-    .addOption(skipUnchanged())
-    .addOption(noSkipUnchanged())
-    .addOption(bwlimit())
-    .addOption(progress())
-    .addOption(progressFd())
-    .addOption(json())
-    .addOption(verbose())
-    .addOption(debug())
-    .addOption(quiet())
-    .addOption(engine())
-    .addOption(queueDepth())
-    .addOption(bufferMemory())
-    .addOption(stateDir())
-    .addOption(force());
+    .addOption(extendAt());
+  return withOptions(
+    command,
+    ...REACHING,
+    ...LINKING,
+    compress,
+    skipUnchanged,
+    noSkipUnchanged,
+    bwlimit,
+    ...ENGINE,
+    stateDir,
+    force,
+    ...REPORTING,
+  );
 }

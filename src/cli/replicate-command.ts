@@ -1,32 +1,19 @@
 import { Command, Option } from 'commander';
 import { parseKeep } from './replica-words.js';
 import {
-  bootstrap,
-  bufferMemory,
   bwlimit,
-  channels,
   compress,
-  dataChannel,
-  debug,
   dryRun,
-  engine,
+  ENGINE,
   force,
-  json,
+  LINKING,
   noSkipUnchanged,
   parseSeconds,
-  progress,
-  progressFd,
-  queueDepth,
-  quiet,
-  remoteCommand,
-  retries,
-  rsh,
+  REACHING,
+  REPORTING,
   skipUnchanged,
-  sshConfig,
   stateDir,
-  streams,
-  timeout,
-  verbose,
+  withOptions,
 } from './shared-options.js';
 import { extendAt, type SnapshotOptionValues, snapshotSize } from './snapshot-options.js';
 
@@ -46,7 +33,7 @@ export interface ReplicateOwnOptions extends SnapshotOptionValues {
 
 /** `lvmsync replicate`, as commander reads it. */
 export function replicateCommand(): Command {
-  return new Command('replicate')
+  const command = new Command('replicate')
     .summary('a volume kept up to date elsewhere, run by run')
     .description(
       'Bring a volume elsewhere to the present state of one here, sending what has changed since the last run; the first run copies it. Several volumes are of one moment, and their targets switch all or none. Run the same command again after whatever stopped it.',
@@ -101,29 +88,18 @@ export function replicateCommand(): Command {
         .default(DEFAULT_PAUSE_SECONDS),
     )
     .addOption(snapshotSize())
-    .addOption(extendAt())
-    .addOption(rsh())
-    .addOption(remoteCommand())
-    .addOption(bootstrap())
-    .addOption(sshConfig())
-    .addOption(timeout())
-    .addOption(retries())
-    .addOption(channels())
-    .addOption(streams())
-    .addOption(dataChannel())
-    .addOption(compress())
-    .addOption(skipUnchanged())
-    .addOption(noSkipUnchanged())
-    .addOption(bwlimit())
-    .addOption(progress())
-    .addOption(progressFd())
-    .addOption(json())
-    .addOption(verbose())
-    .addOption(debug())
-    .addOption(quiet())
-    .addOption(engine())
-    .addOption(queueDepth())
-    .addOption(bufferMemory())
-    .addOption(stateDir())
-    .addOption(force());
+    .addOption(extendAt());
+  return withOptions(
+    command,
+    ...REACHING,
+    ...LINKING,
+    compress,
+    skipUnchanged,
+    noSkipUnchanged,
+    bwlimit,
+    ...ENGINE,
+    stateDir,
+    force,
+    ...REPORTING,
+  );
 }

@@ -1,6 +1,6 @@
 /** The options that several commands have in common. */
 import { writeSync } from 'node:fs';
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { BUFFER_MEMORY, parseRate, QUEUE_DEPTH } from '../index.js';
 import { parseBufferMemory, parseQueueDepth, rangeOf } from './engine.js';
 
@@ -215,4 +215,15 @@ export function parseSeconds(text: string): number {
 export function parseTimes(text: string): number {
   if (/^\d{1,4}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It is a whole number, 9999 at the most.');
+}
+
+/** Options that come together. */
+export const REACHING = [rsh, remoteCommand, bootstrap, sshConfig, timeout, retries];
+export const LINKING = [channels, streams, dataChannel];
+export const ENGINE = [engine, queueDepth, bufferMemory];
+export const REPORTING = [progress, progressFd, json, verbose, debug, quiet];
+
+export function withOptions(command: Command, ...options: readonly (() => Option)[]): Command {
+  for (const option of options) command.addOption(option());
+  return command;
 }

@@ -2,24 +2,15 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { BUFFER_MEMORY, type SampleSize } from '../index.js';
 import { parseBufferMemory, rangeOf } from './engine.js';
 import {
-  bootstrap,
   bwlimit,
-  debug,
   dryRun,
   engine,
   force,
-  json,
-  progress,
-  progressFd,
   queueDepth,
-  quiet,
-  remoteCommand,
-  retries,
-  rsh,
-  sshConfig,
+  REACHING,
+  REPORTING,
   stateDir,
-  timeout,
-  verbose,
+  withOptions,
 } from './shared-options.js';
 
 const DEFAULT_SAMPLE: SampleSize = { percent: 1 };
@@ -35,7 +26,7 @@ export interface VerifyOwnOptions {
 }
 
 export function verifyCommand(): Command {
-  return new Command('verify')
+  const command = new Command('verify')
     .summary('is the target the same? with --repair: make it so')
     .description(
       'Compare a target with a source by hash. Prints the ranges that differ: offset and length in bytes. Exit status 1 if there are any.',
@@ -59,14 +50,6 @@ export function verifyCommand(): Command {
     )
     .addOption(new Option('--repair', 'send what differs, and compare it again'))
     .addOption(dryRun())
-    .addOption(rsh())
-    .addOption(remoteCommand())
-    .addOption(bootstrap())
-    .addOption(sshConfig())
-    .addOption(timeout())
-    .addOption(retries())
-    .addOption(engine())
-    .addOption(queueDepth())
     .addOption(
       new Option(
         '--buffer-memory <size>',
@@ -74,16 +57,17 @@ export function verifyCommand(): Command {
       )
         .argParser(parseBufferMemory)
         .default(VERIFY_BUFFER_BYTES, '32M'),
-    )
-    .addOption(stateDir())
-    .addOption(force())
-    .addOption(bwlimit())
-    .addOption(progress())
-    .addOption(progressFd())
-    .addOption(json())
-    .addOption(verbose())
-    .addOption(debug())
-    .addOption(quiet());
+    );
+  return withOptions(
+    command,
+    ...REACHING,
+    bwlimit,
+    engine,
+    queueDepth,
+    stateDir,
+    force,
+    ...REPORTING,
+  );
 }
 
 /** @param text undefined where the option has no value */
