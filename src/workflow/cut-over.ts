@@ -36,14 +36,8 @@ export async function cutOver(migration: Migration, held: OwnSnapshot): Promise<
   migration.cutover ??= { startedAt: atRestAt, commandSeconds: 0 };
   const source = await openFromOrigin(migration, held);
   const before = await readDeviceActivity(volume.device);
-  const changes = await extentsDigest(source.extents);
-  const dataBytes = await closing(source, async () => {
-    const sentBytes = await send(migration, source, state.begun ? 'none' : 'sample');
-    await assertSame(migration, source);
-    return sentBytes;
-  });
-  await assertAtRest(migration, 0);
-  if (wasWritten(before, await readDeviceActivity(volume.device))) {
+  const assertUnwritten = async () => {
+    if (!wasWritten(before, await readDeviceActivity(volume.device))) return;
     throw new LvmsyncError(
       'SNAPSHOT_CHANGED',
       `${originName} was written while its last changes were sent`,
@@ -52,7 +46,15 @@ export async function cutOver(migration: Migration, held: OwnSnapshot): Promise<
         hint: 'stop what writes to it and run the same command again',
       },
     );
-  }
+  };
+  const changes = await extentsDigest(source.extents);
+  const dataBytes = await closing(source, async () => {
+    const sentBytes = await send(migration, source, state.begun ? 'none' : 'sample');
+    await assertSame(migration, source, assertUnwritten);
+    return sentBytes;
+  });
+  await assertAtRest(migration, 0);
+  await assertUnwritten();
   const seconds = (performance.now() - atRestAt) / 1000;
   await record(migration, { delivered: { at: Math.floor(Date.now() / 1000), changes } });
   options.onSay(
@@ -64,9 +66,14 @@ export async function cutOver(migration: Migration, held: OwnSnapshot): Promise<
  * Compares the target with the origin. Where they differ, nothing that was believed of the target
  * is: the next run compares all of it.
  *
- * @throws LvmsyncError TARGET_DIFFERS
+ * @param assertUnwritten that explains a difference without any doubt of the target
+ * @throws LvmsyncError TARGET_DIFFERS, and what `assertUnwritten` throws
  */
-async function assertSame(migration: Migration, source: ChangeSource): Promise<void> {
+async function assertSame(
+  migration: Migration,
+  source: ChangeSource,
+  assertUnwritten: () => Promise<void>,
+): Promise<void> {
   const { verify: choice, delivery, engine, peer, onSay } = migration.options;
   if (choice === 'none') return;
   const { discarded: _, volumeBytes, ...rest } = source;
@@ -85,6 +92,7 @@ async function assertSame(migration: Migration, source: ChangeSource): Promise<v
     migration.totals.comparedBytes += comparedBytes;
     onSay(`Compared ${comparedBytes} bytes (${choice}) in ${seconds} s`);
     if (remaining.totalBytes === 0) return;
+    await assertUnwritten();
     await record(migration, { held: undefined, begun: false });
     throw new LvmsyncError(
       'TARGET_DIFFERS',

@@ -190,7 +190,7 @@ kernelTests(import.meta.url, { disks: ['256M'] }, ([disk]) => {
     await isNot(path, 'NOT_A_SNAPSHOT', /not a snapshot but a linear volume/);
     await isNot(disk!, 'NOT_A_SNAPSHOT', /is a disk, not a snapshot/);
     await isNot('/dev/null', 'VOLUME_NOT_FOUND', /\/dev\/null/);
-    await isNot(file, 'NOT_A_SNAPSHOT', /not a block device/, /--cow-device/);
+    await isNot(file, 'NOT_A_SNAPSHOT', /not a block device/, /lvmsync copy/);
     await isNot(directory, 'NOT_A_SNAPSHOT', /not a block device/);
     await isNot(`${directory}/nothing`, 'VOLUME_NOT_FOUND', /there is no/);
     for (const name of [`${GROUP}/nothing`, 'nothing/s', `/dev/${GROUP}/nothing`]) {

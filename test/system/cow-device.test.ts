@@ -56,7 +56,7 @@ test('when it has succeeded, then it says how much and how much faster, and with
   const { stdout, stderr } = await lvmsyncOk([...source, target]);
   assert.match(
     stderr,
-    /^Transferred \d+ bytes in \d+\.\d+ seconds\nYou transferred your changes \d+\.\d\dx faster than a full dd!\n$/,
+    /^Sent \d+ bytes of stream\nAcknowledged: .*\nTransferred \d+ bytes in \d+\.\d+ seconds\nYou transferred your changes \d+\.\d\dx faster than a full dd!\n$/,
   );
   assert.equal(stdout.length, 0);
   const quiet = await lvmsyncOk([...source, target, '--quiet']);
@@ -100,7 +100,7 @@ const USAGE: [string, string[], RegExp][] = [
   ['--cow-device stands alone', ['--cow-device', '/dev/x', '/dev/y'], /needs --data-source/],
   ['quiet and verbose', ['-q', '-v', 'vg/snap', 'a:b'], /cannot be used with/],
   ['snapback and stdout', ['-b', 'f', '-s', 'vg/snap'], /cannot be used with/],
-  ['an option is misspelt', ['--verbos', 'vg/snap', 'a:b'], /Did you mean --verbose/],
+  ['an option is misspelt', ['--verbos', 'vg/snap', 'a:b'], /did you mean: --verbose/],
   ['--apply has no target', ['--apply', '-'], /needs a target/],
   ['--apply has two targets', ['--apply', '-', 'a', 'b'], /takes one target/],
 ];
