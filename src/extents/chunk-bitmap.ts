@@ -22,11 +22,17 @@ const touched = new Uint32Array(1);
 /** One bit a chunk. The memory comes zeroed from the system, which backs it when it is touched. */
 export function createChunkBitmap(chunkLimit: number): ChunkSet {
   const bitmap = new Uint32Array(Math.ceil(chunkLimit / WORD_BITS));
-  const add = chunkLimit <= HIGH_WORD ? addInParts : addOneByOne;
+  const addTo = chunkLimit <= HIGH_WORD ? addInParts : addOneByOne;
+  let chunkCount = 0;
   return {
-    add: (column) => add(bitmap, column),
+    add(column) {
+      const added = addTo(bitmap, column);
+      chunkCount += added;
+      return added;
+    },
     findDuplicate: () => undefined,
-    toExtents: (chunkBytes, volumeBytes) => bitmapExtents(bitmap, chunkBytes, volumeBytes),
+    toExtents: (chunkBytes, volumeBytes) =>
+      bitmapExtents(bitmap, chunkCount, chunkBytes, volumeBytes),
   };
 }
 
@@ -137,30 +143,26 @@ function addOneByOne(bitmap: Uint32Array, column: ChunkColumn): number {
 
 async function bitmapExtents(
   words: Uint32Array,
+  chunkCount: number,
   chunkBytes: number,
   volumeBytes: number,
 ): Promise<ExtentSource> {
-  const { chunks, runs } = await countRuns(words);
+  const extentCount = await countRuns(words);
   const lastChunk = Math.ceil(volumeBytes / chunkBytes) - 1;
   const lastIsThere = (words[Math.floor(lastChunk / WORD_BITS)]! & (1 << (lastChunk % 32))) !== 0;
   const beyondEnd = lastIsThere ? (lastChunk + 1) * chunkBytes - volumeBytes : 0;
   return {
-    totalBytes: chunks * chunkBytes - beyondEnd,
-    extentCount: runs,
+    totalBytes: chunkCount * chunkBytes - beyondEnd,
+    extentCount,
     slices: (fromOffset) => bitmapSlices(words, chunkBytes, volumeBytes, fromOffset),
   };
 }
 
-/** Number of set bits, and of runs of them. */
-async function countRuns(words: Uint32Array): Promise<{ chunks: number; runs: number }> {
-  let chunks = 0;
+/** How many runs of set bits there are. */
+async function countRuns(words: Uint32Array): Promise<number> {
   let runs = 0;
-  for await (const part of inTurns(partsOf(words))) {
-    const counted = countPart(words, part);
-    chunks += counted.chunks;
-    runs += counted.runs;
-  }
-  return { chunks, runs };
+  for await (const start of inTurns(partsOf(words))) runs += countPart(words, start);
+  return runs;
 }
 
 function* partsOf(words: Uint32Array): Generator<number> {
@@ -168,22 +170,16 @@ function* partsOf(words: Uint32Array): Generator<number> {
 }
 
 /** A run starts where a bit is set and the one before is not. */
-function countPart(words: Uint32Array, start: number): { chunks: number; runs: number } {
-  let chunks = 0;
+function countPart(words: Uint32Array, start: number): number {
   let runs = 0;
   let bitBefore = start === 0 ? 0 : words[start - 1]! >>> 31;
   const end = Math.min(start + COUNTED_WORDS, words.length);
   for (let index = start; index < end; index++) {
     const word = words[index]!;
-    if (word === 0) {
-      bitBefore = 0;
-      continue;
-    }
-    chunks += countBits(word);
-    runs += countBits(word & ~((word << 1) | bitBefore));
+    if (word !== 0) runs += countBits(word & ~((word << 1) | bitBefore));
     bitBefore = word >>> 31;
   }
-  return { chunks, runs };
+  return runs;
 }
 
 function countBits(word: number): number {

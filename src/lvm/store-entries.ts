@@ -28,7 +28,7 @@ export interface BadEntry {
 }
 
 /** An entry is the origin's chunk and the store's chunk, each a low and a high word. */
-const ENTRY_WORDS = 4;
+export const ENTRY_WORDS = 4;
 const OLD_WORD = 0;
 const NEW_WORD = 2;
 const HIGH_WORD = 2 ** 32;
@@ -63,11 +63,7 @@ export function addEntries(
   return undefined;
 }
 
-function findOutside(
-  checks: EntryChecks,
-  words: Uint32Array,
-  count: number,
-): BadEntry | undefined {
+function findOutside(checks: EntryChecks, words: Uint32Array, count: number): BadEntry | undefined {
   const oldEnd = Math.min(checks.originChunks, MAX_WORD) >>> 0;
   // The data chunks of one area, as far as the store goes: neighbours are nearly always in one.
   let newStart = 0;
@@ -81,9 +77,11 @@ function findOutside(
     const bad = checkEntry(checks, words, word / ENTRY_WORDS);
     if (bad) return bad;
     const { storeChunks, entriesPerArea } = checks.layout;
-    const area = Math.floor((newLow - 1) / (entriesPerArea + 1));
-    newStart = (2 + area * (entriesPerArea + 1)) >>> 0;
-    newEnd = Math.min(newStart + entriesPerArea, storeChunks, MAX_WORD) >>> 0;
+    const areaStride = entriesPerArea + 1;
+    const area = Math.floor((chunkAt(words, word / ENTRY_WORDS, NEW_WORD) - 1) / areaStride);
+    const firstData = 2 + area * areaStride;
+    newStart = Math.min(firstData, MAX_WORD) >>> 0;
+    newEnd = Math.min(firstData + entriesPerArea, storeChunks, MAX_WORD) >>> 0;
   }
   return undefined;
 }
