@@ -22,7 +22,7 @@ const MAX_AREAS_PER_BATCH = 128;
 const BATCH_BYTES = 2 ** 20;
 /** One batch is parsed while the others are being read: with fewer the disk runs dry meanwhile. */
 const MIN_BATCHES = 6;
-/** As far as is read ahead in a large store, so that the disk has work while this thread gets no turn. */
+/** What is read ahead in a large store: the disk has work while this thread gets no turn. */
 const READ_AHEAD_BYTES = 12 * 2 ** 20;
 /** So many areas that were full are worth another batch ahead. */
 const FULL_AREAS_PER_BATCH = 4;
