@@ -17,8 +17,8 @@ import {
 import { RECORD } from '../stream/proto4.js';
 import { zstdAvailable, zstdCompress } from '../stream/zstd.js';
 import type { Bandwidth } from '../transport/bandwidth.js';
-import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
+import { answersOf } from '../transport/first-answer.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
 import type { RunWatcher } from '../watcher.js';
@@ -71,6 +71,10 @@ export interface ConverseOptions extends SendTransferOptions {
 
 export interface ChannelOptions extends ConverseOptions {
   channel: Channel;
+  /** Resolves when the receiver has begun to answer, and rejects when it will not. */
+  answered: Promise<void>;
+  /** Told that everything has been sent, and the source read for good. */
+  onEndSent?: (() => void) | undefined;
   /** How far earlier connections of this run got; goes on from there. */
   attempts: Attempts;
   /** Over how many links, and of which kind. */
@@ -111,7 +115,7 @@ export async function sendTransfer(options: ChannelOptions): Promise<SendReport>
   const { source, channel, engine, timeoutMs, bandwidth } = options;
   const writer = createStreamWriter(channel.input, bandwidth);
   const inbox = createInbox({
-    source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
+    source: withTimeout(answersOf(channel, options.answered), timeoutMs),
     engine,
     peer: channel.description,
     onFailure: writer.fail,
@@ -127,6 +131,7 @@ export async function sendTransfer(options: ChannelOptions): Promise<SendReport>
         // A receiver that misses the end record must come to an end, and not be kept alive.
         stopKeepingAlive();
         channel.input.end();
+        options.onEndSent?.();
       },
     });
   } catch (error) {
@@ -192,10 +197,8 @@ async function converse(options: Conversation): Promise<SendReport> {
       accept: inbox.expect(RECORD.accept),
     };
     const openedAt = performance.now();
+    // Nothing is waited for before the checks are on their way: they cost no further round trip.
     await writeOpening(writer, options, attempts.run);
-    const hello = parseReceiverHello((await answers.hello).payload);
-    checkTargetSize(hello, source, peer);
-    if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
     let answerMs = 0;
     const accepted = answers.accept.then(({ payload }) => {
       answerMs = performance.now() - openedAt;
@@ -204,7 +207,12 @@ async function converse(options: Conversation): Promise<SendReport> {
     const interrupted = accepted.then(({ resume }) => resume !== undefined);
     interrupted.catch(() => undefined); // met below
     watcher?.phase('check');
-    if (!attempts.baseChecked) await checkBase({ ...options, interrupted });
+    const checked = attempts.baseChecked ? undefined : checkBase({ ...options, interrupted });
+    checked?.catch(() => undefined); // met below
+    const hello = parseReceiverHello((await answers.hello).payload);
+    checkTargetSize(hello, source, peer);
+    if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
+    await checked;
     const accept = await accepted;
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
     attempts.baseChecked = true;

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ByteSource } from '../stream/bytes.js';
+import { streamSource } from './byte-source.js';
 import type { Channel, ChannelEnd } from './channel.js';
 import { stalledError } from './pulse.js';
 
@@ -31,4 +33,17 @@ export async function firstAnswer(
   }
   // A stream that ends without a byte becomes readable too.
   return output.readableLength > 0 ? undefined : end;
+}
+
+/**
+ * What the far side answers, once `answered` has resolved: whoever waits for the first byte must be
+ * the only one who listens. A read throws what `answered` rejects with.
+ */
+export function answersOf(
+  { output, description }: Pick<Channel, 'output' | 'description'>,
+  answered: Promise<void>,
+): ByteSource {
+  const source = answered.then(() => streamSource(output, description));
+  source.catch(() => undefined); // met by who reads
+  return { description, read: async (into) => (await source).read(into) };
 }
