@@ -8,8 +8,10 @@
  * dist/standalone/lvmsync.cjs is a program by itself, with all of ssh2 that is JavaScript, for hosts
  * that have Node and no npm. Its addon lies beside it.
  */
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -26,15 +28,25 @@ const common = {
   logLevel: 'warning',
 };
 
-await build({
+const {
+  outputFiles: [bundle],
+} = await build({
   ...common,
   entryPoints: ['dist/cli/main.js'],
   // As deep as dist/cli, since modules find package.json and the addon from where they are.
   outfile: 'dist/bundle/lvmsync.cjs',
   external: ['ssh2', 'ssh2/*', 'node-gyp-build'],
+  // `require` in its place: Node's loader for ES modules takes longer than ssh2 itself.
+  supported: { 'dynamic-import': false },
   define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: BUNDLE_URL },
+  write: false,
 });
+if (/[^\0-\x7f]/.test(bundle.text)) throw new Error('the bundle is not ASCII');
+const digest = createHash('sha256').update(bundle.contents).digest('hex');
+mkdirSync(dirname(bundle.path), { recursive: true });
+writeFileSync(bundle.path, `// ${digest}\n${bundle.text}`);
+execFileSync(process.execPath, [join(root, 'scripts/code-cache.js')], { stdio: 'inherit' });
 
 const STANDALONE = 'dist/standalone/lvmsync.cjs';
 const { metafile } = await build({
