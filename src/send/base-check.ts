@@ -105,12 +105,8 @@ async function* changedGroups({
   const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
   const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
   const before = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
-  const sampled = base === 'sample';
-  for await (const area of source.pairs(sampled ? SAMPLE_AREAS : undefined)) {
-    for (const group of groupsOf(
-      sampled ? pick(area, SAMPLE_CHUNKS_PER_AREA) : area,
-      comparedBytes,
-    )) {
+  for await (const area of base === 'sample' ? [await sampleOf(source)] : source.pairs(undefined)) {
+    for (const group of groupsOf(area, comparedBytes)) {
       now.count = 0;
       before.count = 0;
       for (const [index, { originOffset, storeOffset }] of group.entries()) {
@@ -119,7 +115,7 @@ async function* changedGroups({
         addPiece(before, storeOffset, length, index * comparedBytes);
       }
       await Promise.all([source.data.read(now), source.store.read(before)]);
-      const hashes = [await engine.hashPieces(before), await engine.hashPieces(now)];
+      const hashes = await Promise.all([engine.hashPieces(before), engine.hashPieces(now)]);
       yield { extents: now, hashes: inTurn(hashes) };
     }
   }
@@ -174,6 +170,15 @@ function* groupsOf(pairs: ExceptionPair[], comparedBytes: number): Generator<Exc
     group.push(pair);
   }
   if (group.length > 0) yield group;
+}
+
+/** Some of the pairs of some areas as one list, so that few requests and questions do. */
+async function sampleOf(source: ChangeSource): Promise<ExceptionPair[]> {
+  const pairs: ExceptionPair[] = [];
+  for await (const area of source.pairs(SAMPLE_AREAS)) {
+    pairs.push(...pick(area, SAMPLE_CHUNKS_PER_AREA));
+  }
+  return pairs.sort((a, b) => a.originOffset - b.originOffset);
 }
 
 /** Some of the pairs, still ascending. */

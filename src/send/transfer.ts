@@ -212,10 +212,10 @@ async function converse(options: Conversation): Promise<SendReport> {
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, source, peer);
     if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
-    await checked;
     const accept = await accepted;
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
-    attempts.baseChecked = true;
+    // What takes long is not begun for a wrong base.
+    if (accept.resume !== undefined || options.skipUnchanged === 'always') await checked;
     const resumeOffset = accept.resume ?? 0;
     const extents = await extentsToSend({
       ...options,
@@ -245,10 +245,15 @@ async function converse(options: Conversation): Promise<SendReport> {
       if (!links?.count()) linkSet.add(writer);
     }
     const resumedBytes = source.extents.totalBytes - extents.totalBytes;
-    watcher?.phase('send', source.extents.totalBytes, resumedBytes + skipping.startSending());
+    const { startSending } = skipping;
     const { report, totals } = await sendBody(linkSet, skipping.extents, {
       ...options,
       compress,
+      async mayWrite() {
+        await checked;
+        attempts.baseChecked = true;
+        watcher?.phase('send', source.extents.totalBytes, resumedBytes + startSending());
+      },
       onSent: skipping.onSent,
       furtherBuffers: 2 * MAX_LINKS,
     });
@@ -331,6 +336,8 @@ export async function writeTransfer(
 interface BodyOptions extends SendTransferOptions {
   attempts?: Attempts;
   furtherBuffers?: number;
+  /** See `sendRecords`. */
+  mayWrite?: () => Promise<void>;
   /** Told how many bytes of stream have been sent. Sending goes on when it resolves. */
   onSent?: (streamBytes: number) => Promise<void>;
 }
@@ -338,7 +345,17 @@ interface BodyOptions extends SendTransferOptions {
 async function sendBody(
   output: LinkSet,
   extents: Pick<ExtentSource, 'slices'>,
-  { source, engine, compress, signal, watcher, attempts, furtherBuffers, onSent }: BodyOptions,
+  {
+    source,
+    engine,
+    compress,
+    signal,
+    watcher,
+    attempts,
+    furtherBuffers,
+    mayWrite,
+    onSent,
+  }: BodyOptions,
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
@@ -354,6 +371,7 @@ async function sendBody(
     engine,
     output,
     furtherBuffers,
+    mayWrite,
     signal,
     watcher,
     async onSent(offset, streamBytes) {
