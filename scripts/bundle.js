@@ -38,7 +38,7 @@ const {
   external: ['ssh2', 'ssh2/*', 'node-gyp-build'],
   // `require` in its place: Node's loader for ES modules takes longer than ssh2 itself.
   supported: { 'dynamic-import': false },
-  define: { 'import.meta.url': 'bundleUrl' },
+  define: { 'import.meta.url': 'bundleUrl', LVMSYNC_VERSION: JSON.stringify(version) },
   banner: { js: BUNDLE_URL },
   write: false,
 });

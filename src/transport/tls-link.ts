@@ -3,7 +3,7 @@
  * SSH channel, so that SSH's authentication of both ends holds here too.
  */
 import { once } from 'node:events';
-import { connect, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { TLSSocket, TlsOptions } from 'node:tls';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { type Link, socketLink } from './link.js';
@@ -38,6 +38,7 @@ export async function connectTlsLink(
   { host, port, psk }: TlsAddress,
   timeoutMs: number,
 ): Promise<Link> {
+  const { connect } = await import('node:tls'); // not before it is wanted
   const socket = connect({
     ...ONLY_PSK,
     host,
