@@ -38,8 +38,8 @@ export interface SendRecordsOptions {
   output: Pick<LinkSet, 'write' | 'finish'>;
   /** Buffers beyond those that the engine's limits allow, to keep several links busy. */
   furtherBuffers?: number | undefined;
-  /** Nothing is written before it resolves, once; reading begins meanwhile. */
-  mayWrite?: (() => Promise<void>) | undefined;
+  /** Nothing is written before it resolves; reading begins meanwhile. */
+  mayWrite?: Promise<void> | undefined;
   /**
    * Told up to which offset everything has been handed to the writer, and how many bytes of stream
    * that were. Sending goes on when it resolves.
@@ -59,8 +59,7 @@ export interface SendRecordsOptions {
  */
 export async function sendRecords(options: SendRecordsOptions): Promise<SendReport> {
   const { encoder, source, engine, output, furtherBuffers = 0, onSent, signal, watcher } = options;
-  const mayWrite = options.mayWrite?.();
-  mayWrite?.catch(() => undefined); // met below
+  const { mayWrite } = options;
   const { bufferBytes } = encoder;
   const count = bufferCount(engine.limits, bufferBytes);
   const pool = createBufferPool(engine, { bufferBytes, count: count + furtherBuffers });

@@ -38,7 +38,12 @@ import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } fro
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
 import { interruptedError, type SendReport, sendRecords } from './send.js';
-import { type Skipping, type SkipUnchanged, skipUnchanged } from './skip-unchanged.js';
+import {
+  comparesBlocks,
+  type Skipping,
+  type SkipUnchanged,
+  skipUnchanged,
+} from './skip-unchanged.js';
 
 export interface SendTransferOptions {
   source: ChangeSource;
@@ -191,6 +196,7 @@ async function converse(options: Conversation): Promise<SendReport> {
   const { source, peer, channel, writer, inbox, attempts, onNote, watcher } = options;
   let links: OpenedLinks | undefined;
   let skipping: Skipping | undefined;
+  let body: Body | undefined;
   try {
     const answers = {
       hello: inbox.expect(RECORD.hello),
@@ -209,10 +215,17 @@ async function converse(options: Conversation): Promise<SendReport> {
     watcher?.phase('check');
     const checked = attempts.baseChecked ? undefined : checkBase({ ...options, interrupted });
     checked?.catch(() => undefined); // met below
+    const { links: wishes = ONE_LINK } = options;
+    const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
+    if (isKnownBeforehand(options)) body = startBody(linkSet, source.extents, options);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, source, peer);
     if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
     const accept = await accepted;
+    if (accept.resume !== undefined) {
+      await body?.abandon();
+      body = undefined;
+    }
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
     // What takes long is not begun for a wrong base.
     if (accept.resume !== undefined || options.skipUnchanged === 'always') await checked;
@@ -227,8 +240,6 @@ async function converse(options: Conversation): Promise<SendReport> {
     const compress =
       options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
     if (options.compress && !compress) onNote?.(withoutCompression());
-    const { links: wishes = ONE_LINK } = options;
-    const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
     if (channel !== undefined && hello.capabilities.includes('links')) {
       links = openLinks({
         ...options,
@@ -245,18 +256,12 @@ async function converse(options: Conversation): Promise<SendReport> {
       if (!links?.count()) linkSet.add(writer);
     }
     const resumedBytes = source.extents.totalBytes - extents.totalBytes;
-    const { startSending } = skipping;
-    const { report, totals } = await sendBody(linkSet, skipping.extents, {
-      ...options,
-      compress,
-      async mayWrite() {
-        await checked;
-        attempts.baseChecked = true;
-        watcher?.phase('send', source.extents.totalBytes, resumedBytes + startSending());
-      },
-      onSent: skipping.onSent,
-      furtherBuffers: 2 * MAX_LINKS,
-    });
+    const { onSent } = skipping;
+    body ??= startBody(linkSet, skipping.extents, { ...options, compress, onSent });
+    await checked;
+    attempts.baseChecked = true;
+    watcher?.phase('send', source.extents.totalBytes, resumedBytes + skipping.startSending());
+    const { report, totals } = await body.send();
     await skipping.finish();
     watcher?.phase('flush');
     links?.end();
@@ -281,8 +286,53 @@ async function converse(options: Conversation): Promise<SendReport> {
     };
   } finally {
     skipping?.stop();
+    await body?.abandon();
     await links?.destroy();
   }
+}
+
+/** Whether no answer of the receiver's but an interrupted transfer can change what is sent. */
+function isKnownBeforehand({ source, compress, attempts, skipUnchanged }: Conversation): boolean {
+  const { extents } = source;
+  const isFirst = attempts.sentOffset === 0;
+  return isFirst && !compress && !comparesBlocks({ source, extents, skipUnchanged });
+}
+
+/** The data records of a transfer, which are being read. */
+interface Body {
+  /** Writes them. @throws as `sendRecords` */
+  send(): ReturnType<typeof sendBody>;
+  /** Resolves when nothing is read any more. */
+  abandon(): Promise<void>;
+}
+
+function startBody(
+  output: LinkSet,
+  extents: Pick<ExtentSource, 'slices'>,
+  options: BodyOptions,
+): Body {
+  let go = () => {};
+  let stop: (reason: Error) => void = () => {};
+  const mayWrite = new Promise<void>((resolve, reject) => {
+    go = resolve;
+    stop = reject;
+  });
+  const sent = sendBody(output, extents, {
+    ...options,
+    furtherBuffers: 2 * MAX_LINKS,
+    mayWrite,
+  });
+  sent.catch(() => undefined); // met by who sends it
+  return {
+    send() {
+      go();
+      return sent;
+    },
+    async abandon() {
+      stop(new Error('it is not to be sent'));
+      await sent.catch(() => undefined);
+    },
+  };
 }
 
 /** Resolves when the receiver may apply what it has. */
@@ -337,7 +387,7 @@ interface BodyOptions extends SendTransferOptions {
   attempts?: Attempts;
   furtherBuffers?: number;
   /** See `sendRecords`. */
-  mayWrite?: () => Promise<void>;
+  mayWrite?: Promise<void>;
   /** Told how many bytes of stream have been sent. Sending goes on when it resolves. */
   onSent?: (streamBytes: number) => Promise<void>;
 }
