@@ -79,6 +79,7 @@ test('when it is packed then it is small and holds what is needed and nothing el
   const files = report.files.map((file) => file.path);
   const needed = [
     'bin/lvmsync',
+    'bin/load.cjs',
     'dist/bundle/lvmsync.cjs',
     'dist/standalone/lvmsync.cjs',
     'dist/index.d.ts',
@@ -98,8 +99,8 @@ test('when it is packed then it is small and holds what is needed and nothing el
   ];
   for (const file of needed) assert.ok(files.includes(file), `${file} is missing`);
   const wanted =
-    /^(bin\/\w+(\.json)?|dist\/[\w/.-]+|docs\/[\w-]+\.(md|svg)|native\/\w+\.(cc|h)|prebuilds\/linux-(x64|arm64)\/lvmsync\.glibc\.node|contrib\/systemd\/[\w@.-]+|binding\.gyp|package\.json|CHANGELOG\.md|LICENSE|README\.md)$/;
-  const odd = files.filter((file) => !wanted.test(file) || /tsbuildinfo|stale/.test(file));
+    /^(bin\/\w+(\.c?js(on)?)?|dist\/[\w/.-]+|docs\/[\w-]+\.(md|svg)|native\/\w+\.(cc|h)|prebuilds\/linux-(x64|arm64)\/lvmsync\.glibc\.node|contrib\/systemd\/[\w@.-]+|binding\.gyp|package\.json|CHANGELOG\.md|LICENSE|README\.md)$/;
+  const odd = files.filter((file) => !wanted.test(file) || /tsbuildinfo|stale|\.cache$/.test(file));
   assert.deepEqual(odd, []);
 });
 
