@@ -9,7 +9,7 @@
  * all of them, which have no cache, the source is compiled.
  */
 const { readFileSync } = require('node:fs');
-const Module = require('node:module');
+const { createRequire } = require('node:module');
 const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
 
@@ -18,21 +18,14 @@ const CACHE = `${BUNDLE}.cache`;
 
 /** @returns what the bundle exports, and the script, for who makes the cache */
 function loadBundle() {
-  // The bundle is ASCII, and so are the names of Nodes.
+  // The bundle is ASCII, and so are the names of Nodes. It is a function, not a module.
   const source = readFileSync(BUNDLE, 'latin1');
   const head = cacheHead(source);
   const cachedData = readCache(head);
-  const script = new Script(Module.wrap(source), { filename: BUNDLE, cachedData });
+  const script = new Script(source, { filename: BUNDLE, cachedData });
   const module = { exports: {} };
   const run = script.runInThisContext();
-  run.call(
-    module.exports,
-    module.exports,
-    Module.createRequire(BUNDLE),
-    module,
-    BUNDLE,
-    dirname(BUNDLE),
-  );
+  run.call(module.exports, module.exports, createRequire(BUNDLE), module, BUNDLE, dirname(BUNDLE));
   return { ...module.exports, head, script };
 }
 

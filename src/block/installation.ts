@@ -16,6 +16,9 @@ export const STANDALONE_FILE = isStandalone
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** The addon as `npm run build` makes it, for this machine. */
+const BUILT_HERE = join(PACKAGE_ROOT, 'build', 'Release', 'lvmsync.node');
+
 /**
  * The addon as it is handed out, which runs on any machine with that processor and glibc.
  *
@@ -45,22 +48,20 @@ export function loadAddon(): unknown {
 
 function tryToLoad(): NonNullable<typeof loaded> {
   try {
-    return { addon: isStandalone ? requireBeside() : requirePackaged() };
+    return { addon: createRequire(import.meta.url)(ownAddonFile()) };
   } catch (error) {
     return { error };
   }
 }
 
-function requirePackaged(): unknown {
-  const findAddon: (packageRoot: string) => unknown = createRequire(import.meta.url)(
-    'node-gyp-build',
-  );
-  return findAddon(PACKAGE_ROOT);
-}
-
-function requireBeside(): unknown {
-  const path = findAddonFile(process.arch);
-  if (path !== undefined) return createRequire(import.meta.url)(path);
+/** @throws Error when there is none */
+export function ownAddonFile(): string {
+  const path = isStandalone || !existsSync(BUILT_HERE) ? findAddonFile(process.arch) : BUILT_HERE;
+  if (path !== undefined) return path;
   const name = `lvmsync.linux-${process.arch}.node`;
-  throw new Error(`there is no ${name} beside ${STANDALONE_FILE}`);
+  throw new Error(
+    isStandalone
+      ? `there is no ${name} beside ${STANDALONE_FILE}`
+      : `there is none for ${process.arch} in ${PACKAGE_ROOT}`,
+  );
 }

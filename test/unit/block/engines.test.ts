@@ -83,10 +83,7 @@ test('when there is no addon then auto takes js and says why, and native is an e
 
   const { engine, note } = copy.loadEngine('auto');
   assert.equal(engine.name, 'js');
-  assert.match(
-    note ?? '',
-    /^the native engine is not available: No native build was found [^\n]+$/,
-  );
+  assert.match(note ?? '', /^the native engine is not available: there is none for \w+ in [^\n]+$/);
   assert.throws(() => copy.loadEngine('native'), {
     name: 'LvmsyncError',
     code: 'ENGINE_UNAVAILABLE',
