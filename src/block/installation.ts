@@ -56,7 +56,10 @@ function tryToLoad(): NonNullable<typeof loaded> {
 
 /** @throws Error when there is none */
 export function ownAddonFile(): string {
-  const path = isStandalone || !existsSync(BUILT_HERE) ? findAddonFile(process.arch) : BUILT_HERE;
+  if (!isStandalone && existsSync(BUILT_HERE)) return BUILT_HERE;
+  // Those that are handed out are for glibc, and musl might load one all the same.
+  if (existsSync('/etc/alpine-release')) throw new Error('there is none for musl');
+  const path = findAddonFile(process.arch);
   if (path !== undefined) return path;
   const name = `lvmsync.linux-${process.arch}.node`;
   throw new Error(
