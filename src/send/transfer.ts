@@ -317,6 +317,7 @@ function startBody(
     go = resolve;
     stop = reject;
   });
+  mayWrite.catch(() => undefined); // met by who waits for it, if anybody does
   const sent = sendBody(output, extents, {
     ...options,
     furtherBuffers: 2 * MAX_LINKS,
