@@ -29,6 +29,8 @@ export interface BaseCheckOptions {
   interrupted: Promise<boolean>;
   writer: StreamWriter;
   inbox: Inbox;
+  /** Called when all has been asked, and the disk is free for something else. */
+  onAsked?: (() => void) | undefined;
   onNote?: ((line: string) => void) | undefined;
 }
 
@@ -50,12 +52,17 @@ const TOLERATED_PART = 1 / 4;
  *   the conversation fail with
  */
 export async function checkBase(options: BaseCheckOptions): Promise<void> {
-  const { base, interrupted, onNote } = options;
-  if (base === 'none') return;
+  const { base, interrupted, onAsked, onNote } = options;
+  if (base === 'none') return onAsked?.();
   const askNone = base === 'full' && (await interrupted);
+  let asking = 2;
+  const oneAsked = () => {
+    asking--;
+    if (asking === 0) onAsked?.();
+  };
   const [asked, unchanged] = await Promise.all([
-    compare(askNone ? noGroups() : changedGroups(options), options),
-    compare(unchangedGroups(options), options),
+    compare(askNone ? noGroups() : changedGroups(options), options, oneAsked),
+    compare(unchangedGroups(options), options, oneAsked),
   ]);
   const changed = (await interrupted) ? NOTHING_COMPARED : asked;
   const tolerated = base === 'sample' ? changed.comparedCount * TOLERATED_PART : 0;
@@ -79,6 +86,7 @@ const NOTHING_COMPARED: Comparison = { comparedCount: 0, differingCount: 0, list
 async function compare(
   groups: AsyncIterable<CheckGroup>,
   { source, writer, inbox }: BaseCheckOptions,
+  onAsked: () => void,
 ): Promise<Comparison> {
   const listed: string[] = [];
   let differingCount = 0;
@@ -86,6 +94,7 @@ async function compare(
     writer,
     inbox,
     limitBytes: source.volumeBytes,
+    onAsked,
     onDifference(offset, length) {
       differingCount++;
       if (listed.length < LISTED_RANGES) listed.push(`${offset}+${length}`);

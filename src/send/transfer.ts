@@ -197,6 +197,7 @@ async function converse(options: Conversation): Promise<SendReport> {
   let links: OpenedLinks | undefined;
   let skipping: Skipping | undefined;
   let body: Body | undefined;
+  let mayReadEarly = isKnownBeforehand(options);
   try {
     const answers = {
       hello: inbox.expect(RECORD.hello),
@@ -213,15 +214,23 @@ async function converse(options: Conversation): Promise<SendReport> {
     const interrupted = accepted.then(({ resume }) => resume !== undefined);
     interrupted.catch(() => undefined); // met below
     watcher?.phase('check');
-    const checked = attempts.baseChecked ? undefined : checkBase({ ...options, interrupted });
-    checked?.catch(() => undefined); // met below
     const { links: wishes = ONE_LINK } = options;
     const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
-    if (isKnownBeforehand(options)) body = startBody(linkSet, source.extents, options);
+    const checked = attempts.baseChecked
+      ? undefined
+      : checkBase({
+          ...options,
+          interrupted,
+          onAsked() {
+            if (mayReadEarly) body = startBody(linkSet, source.extents, options);
+          },
+        });
+    checked?.catch(() => undefined); // met below
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, source, peer);
     if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
     const accept = await accepted;
+    mayReadEarly = false;
     if (accept.resume !== undefined) {
       await body?.abandon();
       body = undefined;
@@ -286,16 +295,15 @@ async function converse(options: Conversation): Promise<SendReport> {
     };
   } finally {
     skipping?.stop();
+    mayReadEarly = false;
     await body?.abandon();
     await links?.destroy();
   }
 }
 
 /** Whether no answer of the receiver's but an interrupted transfer can change what is sent. */
-function isKnownBeforehand({ source, compress, attempts, skipUnchanged }: Conversation): boolean {
-  const { extents } = source;
-  const isFirst = attempts.sentOffset === 0;
-  return isFirst && !compress && !comparesBlocks({ source, extents, skipUnchanged });
+function isKnownBeforehand({ source, compress, skipUnchanged }: Conversation): boolean {
+  return !compress && !comparesBlocks({ source, extents: source.extents, skipUnchanged });
 }
 
 /** The data records of a transfer, which are being read. */
