@@ -186,6 +186,8 @@ interface Conversation extends ConverseOptions {
   attempts: Attempts;
   /** Missing where there can be no further links. */
   channel?: Channel;
+  /** Missing where the receiver has asked for the transfer. */
+  answered?: Promise<void>;
   links?: LinkWishes | undefined;
   /** The label has been written. */
   isLabelled?: boolean;
@@ -193,7 +195,7 @@ interface Conversation extends ConverseOptions {
 }
 
 async function converse(options: Conversation): Promise<SendReport> {
-  const { source, peer, channel, writer, inbox, attempts, onNote, watcher } = options;
+  const { source, peer, channel, answered, writer, inbox, attempts, onNote, watcher } = options;
   let links: OpenedLinks | undefined;
   let skipping: Skipping | undefined;
   let body: Body | undefined;
@@ -216,16 +218,16 @@ async function converse(options: Conversation): Promise<SendReport> {
     watcher?.phase('check');
     const { links: wishes = ONE_LINK } = options;
     const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
+    // The disk has time for the checks alone only as long as the receiver is being started.
+    const readEarly = () => {
+      if (mayReadEarly) body = startBody(linkSet, source.extents, options);
+      mayReadEarly = false;
+    };
     const checked = attempts.baseChecked
       ? undefined
-      : checkBase({
-          ...options,
-          interrupted,
-          onAsked() {
-            if (mayReadEarly) body = startBody(linkSet, source.extents, options);
-          },
-        });
+      : checkBase({ ...options, interrupted, onAsked: readEarly });
     checked?.catch(() => undefined); // met below
+    answered?.then(readEarly, () => undefined);
     const hello = parseReceiverHello((await answers.hello).payload);
     checkTargetSize(hello, source, peer);
     if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
