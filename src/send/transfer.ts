@@ -205,14 +205,9 @@ async function converse(options: Conversation): Promise<SendReport> {
       hello: inbox.expect(RECORD.hello),
       accept: inbox.expect(RECORD.accept),
     };
-    const openedAt = performance.now();
     // Nothing is waited for before the checks are on their way: they cost no further round trip.
     await writeOpening(writer, options, attempts.run);
-    let answerMs = 0;
-    const accepted = answers.accept.then(({ payload }) => {
-      answerMs = performance.now() - openedAt;
-      return parseAccept(payload);
-    });
+    const accepted = answers.accept.then(({ payload }) => parseAccept(payload));
     const interrupted = accepted.then(({ resume }) => resume !== undefined);
     interrupted.catch(() => undefined); // met below
     watcher?.phase('check');
@@ -256,7 +251,6 @@ async function converse(options: Conversation): Promise<SendReport> {
         ...options,
         channel,
         wishes,
-        answerMs,
         totalBytes: extents.totalBytes,
         onLink: linkSet.add,
         onFailure: writer.fail,
