@@ -2,8 +2,8 @@
  * bundle - joins dist/cli and what it imports into one file, twice.
  *
  * dist/bundle/lvmsync.cjs is what bin/lvmsync runs: loading a hundred modules one by one takes
- * longer than a small delta; CommonJS also spares Node its loader for ES modules. ssh2, part of which is
- * native, stays outside.
+ * longer than a small delta; CommonJS also spares Node its loader for ES modules. ssh2, part of
+ * which is native, stays outside.
  *
  * dist/standalone/lvmsync.cjs is a program by itself, with all of ssh2 that is JavaScript, for hosts
  * that have Node and no npm. Its addon lies beside it.

@@ -31,14 +31,14 @@ try {
 }
 process.exit();
 
-/** An exception store that says that the first 4 KiB have changed: docs/protocol.md is not about it, dm-snap-persistent.c is. */
+/** An exception store in which chunk 0 has changed, as drivers/md/dm-snap-persistent.c has it. */
 function storeOfOneChunk() {
   const CHUNK_BYTES = 4096;
   const store = Buffer.alloc(3 * CHUNK_BYTES);
-  // Magic, valid, version, sectors per chunk; then, in the first area, where chunk 0 is kept.
+  // Magic, valid, version, sectors per chunk.
   for (const [index, word] of [0x70416e53, 1, 1, CHUNK_BYTES / 512].entries()) {
     store.writeUInt32LE(word, 4 * index);
   }
-  store.writeBigUInt64LE(2n, CHUNK_BYTES + 8);
+  store.writeBigUInt64LE(2n, CHUNK_BYTES + 8); // chunk 0 is kept in chunk 2
   return store;
 }
