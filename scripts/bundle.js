@@ -2,14 +2,16 @@
  * bundle - joins dist/cli and what it imports into one file, twice.
  *
  * dist/bundle/lvmsync.cjs is what bin/lvmsync runs: loading a hundred modules one by one takes
- * longer than a small delta; CommonJS also spares Node its loader for ES modules. What is native
- * stays outside: ssh2 and the look-up of the addon.
+ * longer than a small delta; CommonJS also spares Node its loader for ES modules. ssh2, part of
+ * which is native, stays outside.
  *
  * dist/standalone/lvmsync.cjs is a program by itself, with all of ssh2 that is JavaScript, for hosts
  * that have Node and no npm. Its addon lies beside it.
  */
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -26,15 +28,27 @@ const common = {
   logLevel: 'warning',
 };
 
-await build({
+const {
+  outputFiles: [bundle],
+} = await build({
   ...common,
   entryPoints: ['dist/cli/main.js'],
   // As deep as dist/cli, since modules find package.json and the addon from where they are.
   outfile: 'dist/bundle/lvmsync.cjs',
-  external: ['ssh2', 'ssh2/*', 'node-gyp-build'],
-  define: { 'import.meta.url': 'bundleUrl' },
+  external: ['ssh2', 'ssh2/*'],
+  // `require` in its place: Node's loader for ES modules takes longer than ssh2 itself.
+  supported: { 'dynamic-import': false },
+  define: { 'import.meta.url': 'bundleUrl', LVMSYNC_VERSION: JSON.stringify(version) },
   banner: { js: BUNDLE_URL },
+  write: false,
 });
+if (/[^\0-\x7f]/.test(bundle.text)) throw new Error('the bundle is not ASCII');
+const digest = createHash('sha256').update(bundle.contents).digest('hex');
+mkdirSync(dirname(bundle.path), { recursive: true });
+// Wrapped as Node would do it, at the price of another copy.
+const wrapped = `(function (exports, require, module, __filename, __dirname) {${bundle.text}\n});`;
+writeFileSync(bundle.path, `// ${digest}\n${wrapped}\n`);
+execFileSync(process.execPath, [join(root, 'scripts/code-cache.js')], { stdio: 'inherit' });
 
 const STANDALONE = 'dist/standalone/lvmsync.cjs';
 const { metafile } = await build({

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import nodeGypBuild from 'node-gyp-build';
 
 /** Set by scripts/bundle.js, in the single file alone. */
 declare const LVMSYNC_STANDALONE: true | undefined;
@@ -45,22 +46,16 @@ export function loadAddon(): unknown {
 
 function tryToLoad(): NonNullable<typeof loaded> {
   try {
-    return { addon: isStandalone ? requireBeside() : requirePackaged() };
+    return { addon: createRequire(import.meta.url)(ownAddonFile()) };
   } catch (error) {
     return { error };
   }
 }
 
-function requirePackaged(): unknown {
-  const findAddon: (packageRoot: string) => unknown = createRequire(import.meta.url)(
-    'node-gyp-build',
-  );
-  return findAddon(PACKAGE_ROOT);
-}
-
-function requireBeside(): unknown {
+/** @throws Error when there is none */
+export function ownAddonFile(): string {
+  if (!isStandalone) return nodeGypBuild.resolve(PACKAGE_ROOT);
   const path = findAddonFile(process.arch);
-  if (path !== undefined) return createRequire(import.meta.url)(path);
-  const name = `lvmsync.linux-${process.arch}.node`;
-  throw new Error(`there is no ${name} beside ${STANDALONE_FILE}`);
+  if (path !== undefined) return path;
+  throw new Error(`there is no lvmsync.linux-${process.arch}.node beside ${STANDALONE_FILE}`);
 }

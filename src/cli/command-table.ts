@@ -25,6 +25,8 @@ import { runVerify } from './verify.js';
 import { verifyCommand } from './verify-command.js';
 
 export interface CommandEntry {
+  /** As `define` names it. */
+  name: string;
   define(): Command;
   /** Its own options are those that `define` defines: nothing but the eye checks that. */
   run(...job: Parameters<Run>): ReturnType<Run>;
@@ -32,15 +34,15 @@ export interface CommandEntry {
 
 /** In the order of `--help`. */
 export const COMMANDS: readonly CommandEntry[] = [
-  { define: copyCommand, run: runCopy },
-  { define: pullCommand, run: runPull },
-  { define: migrateCommand, run: runMigrate },
-  { define: replicateCommand, run: runReplicate },
-  { define: verifyCommand, run: runVerify },
-  { define: diffCommand, run: runDiff },
-  { define: inspectCommand, run: runInspect },
-  { define: statusCommand, run: runStatus },
-  { define: rollbackCommand, run: runRollback },
-  { define: doctorCommand, run: runDoctor },
-  { define: serveCommand, run: runServe },
+  { name: 'copy', define: copyCommand, run: runCopy },
+  { name: 'pull', define: pullCommand, run: runPull },
+  { name: 'migrate', define: migrateCommand, run: runMigrate },
+  { name: 'replicate', define: replicateCommand, run: runReplicate },
+  { name: 'verify', define: verifyCommand, run: runVerify },
+  { name: 'diff', define: diffCommand, run: runDiff },
+  { name: 'inspect', define: inspectCommand, run: runInspect },
+  { name: 'status', define: statusCommand, run: runStatus },
+  { name: 'rollback', define: rollbackCommand, run: runRollback },
+  { name: 'doctor', define: doctorCommand, run: runDoctor },
+  { name: 'serve', define: serveCommand, run: runServe },
 ];

@@ -48,6 +48,8 @@ const INTERVAL_MS: Readonly<Record<Exclude<Kind, 'none'>, number>> = {
 };
 /** A shorter run is over before anybody has read its line. */
 const DRAW_AFTER_SECONDS = 0.3;
+/** Until then the disks have got something to do, and the processor has time for it. */
+const SOCKET_AFTER_MS = 10;
 /** A reader so far behind misses lines. */
 const MAX_WAITING_BYTES = 64 << 10;
 const LAST_LINE_MS = 1000;
@@ -67,23 +69,28 @@ export function createLiveRun({
   const [source = '', destination = ''] = words;
   const startedAt = Math.floor(Date.now() / 1000);
   const identity = { pid: process.pid, command, source, destination, startedAt };
+  let hasBegun = false;
   let timer: NodeJS.Timeout | undefined;
+  let opening: NodeJS.Timeout | undefined;
   let closeSocket: (() => Promise<void>) | undefined;
   const progress = createProgress({
     streamBytes: () => bandwidth.passedBytes,
     onPhase() {
-      if (closeSocket === undefined) begin();
+      if (!hasBegun) begin();
       show();
     },
   });
 
   function begin(): void {
-    closeSocket = openRunSocket({
-      identity,
-      bandwidth,
-      progress: progress.read,
-      onFailure: ({ message }) => reporter.note(`lvmsync status will not show this: ${message}`),
-    });
+    hasBegun = true;
+    opening = setTimeout(() => {
+      closeSocket = openRunSocket({
+        identity,
+        bandwidth,
+        progress: progress.read,
+        onFailure: ({ message }) => reporter.note(`lvmsync status will not show this: ${message}`),
+      });
+    }, SOCKET_AFTER_MS).unref();
     if (kind !== 'none') timer = setInterval(show, INTERVAL_MS[kind]).unref();
   }
 
@@ -108,8 +115,7 @@ export function createLiveRun({
 
   onQuestions(screen.pause, screen.resume);
   process.on('SIGUSR1', () => {
-    const line =
-      closeSocket === undefined ? 'nothing has been done yet' : plainLine(progress.read());
+    const line = hasBegun ? plainLine(progress.read()) : 'nothing has been done yet';
     screen.write(`${line}\n`);
   });
 
@@ -123,7 +129,8 @@ export function createLiveRun({
     },
     async end() {
       clearInterval(timer);
-      if (closeSocket !== undefined && kind === 'json') show();
+      clearTimeout(opening);
+      if (hasBegun && kind === 'json') show();
       screen.draw('');
       await closeSocket?.();
       if (output !== undefined) await finish(output);

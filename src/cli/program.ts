@@ -69,19 +69,30 @@ export interface Chosen {
  */
 export function parseCommandLine(argv: readonly string[]): Chosen {
   let chosen: Chosen | undefined;
-  const program = createProgram((found) => {
+  const onChosen = (found: Chosen) => {
     chosen = found;
-  });
+  };
+  // Help lists all commands; else those that are not named cannot be meant.
+  const mayAskForHelp = argv.some((word) => /^-(\w*h|-help)/.test(word));
+  const program = createProgram(onChosen, mayAskForHelp ? undefined : new Set(argv));
   if (argv.length === 0) program.error(`error: no snapshot given, for example:\n${EXAMPLES}`);
   program.parse(argv, { from: 'user' });
   if (chosen === undefined) throw new InvalidArgumentError('no command');
   return chosen;
 }
 
-/** The whole command line. @param onChosen told which command was given, with what */
-export function createProgram(onChosen: (chosen: Chosen) => void = () => {}): Command {
+/**
+ * The whole command line.
+ *
+ * @param onChosen told which command was given, with what
+ * @param wanted only these commands; to define all of them takes milliseconds
+ */
+export function createProgram(
+  onChosen: (chosen: Chosen) => void = () => {},
+  wanted?: ReadonlySet<string>,
+): Command {
   const program = classicProgram().exitOverride().configureOutput(OUTPUT);
-  const commands: string[] = [];
+  const commands = COMMANDS.map(({ name }) => name);
   program.action(() => {
     const words = program.args;
     const meant = meantCommand(words[0], commands);
@@ -92,9 +103,9 @@ export function createProgram(onChosen: (chosen: Chosen) => void = () => {}): Co
     const command = options.apply !== undefined || options.server ? 'apply' : 'sync';
     onChosen({ command, run: undefined, words, options });
   });
-  for (const { define, run } of COMMANDS) {
+  for (const { name, define, run } of COMMANDS) {
+    if (wanted?.has(name) === false) continue;
     const command = define().exitOverride().configureOutput(OUTPUT);
-    const name = command.name();
     command.showHelpAfterError(`  see ${helpOf(name)}`).configureHelp(HELP);
     command.action((...words: unknown[]) => {
       const options = { ...program.opts<CliOptions>(), ...command.opts<Partial<CliOptions>>() };
@@ -103,7 +114,6 @@ export function createProgram(onChosen: (chosen: Chosen) => void = () => {}): Co
       }
       onChosen({ command: name, run, words: argumentsOf(words), options });
     });
-    commands.push(name);
     program.addCommand(command);
   }
   return program;

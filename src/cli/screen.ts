@@ -1,3 +1,5 @@
+import { isatty } from 'node:tty';
+
 /** Standard error as several write to it: lines that stay, and below them one that is drawn anew. */
 export interface Screen {
   /** Writes text that stays. */
@@ -16,8 +18,12 @@ export interface Screen {
 
 const USUAL_COLUMNS = 80;
 const NEWLINE = 0x0a;
+const STDERR_FD = 2;
 
-export function createScreen(output: NodeJS.WriteStream = process.stderr): Screen {
+/** @param output standard error unless given, which Node makes only when it is asked for */
+export function createScreen(output?: NodeJS.WriteStream): Screen {
+  const stderr = () => output ?? process.stderr;
+  const isTerminal = output === undefined ? isatty(STDERR_FD) : output.isTTY === true;
   /** What is to be seen, and what is drawn of it. */
   let line = '';
   let drawn = '';
@@ -25,20 +31,20 @@ export function createScreen(output: NodeJS.WriteStream = process.stderr): Scree
   /** What was written last has no line end yet: nothing may be drawn behind it. */
   let isMidLine = false;
 
-  const columns = () => output.columns || USUAL_COLUMNS;
+  const columns = () => stderr().columns || USUAL_COLUMNS;
 
   function erase(): void {
     if (drawn === '') return;
     // A terminal that has become narrower shows it as several lines.
     const rows = Math.ceil(drawn.length / columns());
-    output.write(rows > 1 ? `\r\x1b[${rows - 1}A\x1b[J` : '\r\x1b[K');
+    stderr().write(rows > 1 ? `\r\x1b[${rows - 1}A\x1b[J` : '\r\x1b[K');
     drawn = '';
   }
 
   function redraw(): void {
     if (isPaused || isMidLine || line === drawn) return;
     if (line === '' || drawn.length > columns()) erase();
-    if (line !== '') output.write(drawn === '' ? line : `\r${line}\x1b[K`);
+    if (line !== '') stderr().write(drawn === '' ? line : `\r${line}\x1b[K`);
     drawn = line;
   }
 
@@ -46,7 +52,7 @@ export function createScreen(output: NodeJS.WriteStream = process.stderr): Scree
     write(text) {
       if (text.length === 0) return;
       erase();
-      output.write(text);
+      stderr().write(text);
       isMidLine = typeof text === 'string' ? !text.endsWith('\n') : text.at(-1) !== NEWLINE;
       redraw();
     },
@@ -55,7 +61,7 @@ export function createScreen(output: NodeJS.WriteStream = process.stderr): Scree
       print();
       redraw();
     },
-    canDraw: output.isTTY === true && process.env.TERM !== 'dumb',
+    canDraw: isTerminal && process.env.TERM !== 'dumb',
     get columns() {
       return columns();
     },

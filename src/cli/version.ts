@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Set by scripts/bundle.js in the single file, which has no package.json beside it. */
+/** Set by scripts/bundle.js. */
 declare const LVMSYNC_VERSION: string | undefined;
 
 /** The version in package.json. */

@@ -29,6 +29,8 @@ export interface BaseCheckOptions {
   interrupted: Promise<boolean>;
   writer: StreamWriter;
   inbox: Inbox;
+  /** Called when all has been asked, and the disk is free for something else. */
+  onAsked?: (() => void) | undefined;
   onNote?: ((line: string) => void) | undefined;
 }
 
@@ -50,12 +52,17 @@ const TOLERATED_PART = 1 / 4;
  *   the conversation fail with
  */
 export async function checkBase(options: BaseCheckOptions): Promise<void> {
-  const { base, interrupted, onNote } = options;
-  if (base === 'none') return;
+  const { base, interrupted, onAsked, onNote } = options;
+  if (base === 'none') return onAsked?.();
   const askNone = base === 'full' && (await interrupted);
+  let asking = 2;
+  const oneAsked = () => {
+    asking--;
+    if (asking === 0) onAsked?.();
+  };
   const [asked, unchanged] = await Promise.all([
-    compare(askNone ? noGroups() : changedGroups(options), options),
-    compare(unchangedGroups(options), options),
+    compare(askNone ? noGroups() : changedGroups(options), options, oneAsked),
+    compare(unchangedGroups(options), options, oneAsked),
   ]);
   const changed = (await interrupted) ? NOTHING_COMPARED : asked;
   const tolerated = base === 'sample' ? changed.comparedCount * TOLERATED_PART : 0;
@@ -79,6 +86,7 @@ const NOTHING_COMPARED: Comparison = { comparedCount: 0, differingCount: 0, list
 async function compare(
   groups: AsyncIterable<CheckGroup>,
   { source, writer, inbox }: BaseCheckOptions,
+  onAsked: () => void,
 ): Promise<Comparison> {
   const listed: string[] = [];
   let differingCount = 0;
@@ -86,6 +94,7 @@ async function compare(
     writer,
     inbox,
     limitBytes: source.volumeBytes,
+    onAsked,
     onDifference(offset, length) {
       differingCount++;
       if (listed.length < LISTED_RANGES) listed.push(`${offset}+${length}`);
@@ -105,12 +114,8 @@ async function* changedGroups({
   const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
   const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
   const before = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
-  const sampled = base === 'sample';
-  for await (const area of source.pairs(sampled ? SAMPLE_AREAS : undefined)) {
-    for (const group of groupsOf(
-      sampled ? pick(area, SAMPLE_CHUNKS_PER_AREA) : area,
-      comparedBytes,
-    )) {
+  for await (const area of base === 'sample' ? [await sampleOf(source)] : source.pairs(undefined)) {
+    for (const group of groupsOf(area, comparedBytes)) {
       now.count = 0;
       before.count = 0;
       for (const [index, { originOffset, storeOffset }] of group.entries()) {
@@ -119,7 +124,7 @@ async function* changedGroups({
         addPiece(before, storeOffset, length, index * comparedBytes);
       }
       await Promise.all([source.data.read(now), source.store.read(before)]);
-      const hashes = [await engine.hashPieces(before), await engine.hashPieces(now)];
+      const hashes = await Promise.all([engine.hashPieces(before), engine.hashPieces(now)]);
       yield { extents: now, hashes: inTurn(hashes) };
     }
   }
@@ -174,6 +179,15 @@ function* groupsOf(pairs: ExceptionPair[], comparedBytes: number): Generator<Exc
     group.push(pair);
   }
   if (group.length > 0) yield group;
+}
+
+/** Some of the pairs of some areas as one list, so that few requests and questions do. */
+async function sampleOf(source: ChangeSource): Promise<ExceptionPair[]> {
+  const pairs: ExceptionPair[] = [];
+  for await (const area of source.pairs(SAMPLE_AREAS)) {
+    pairs.push(...pick(area, SAMPLE_CHUNKS_PER_AREA));
+  }
+  return pairs.sort((a, b) => a.originOffset - b.originOffset);
 }
 
 /** Some of the pairs, still ascending. */

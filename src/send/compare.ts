@@ -31,6 +31,8 @@ export interface CompareOptions {
   onDifference?(offset: number, length: number): void;
   /** Told every extent that does not. */
   onEqual?(offset: number, length: number): void;
+  /** Called when all has been asked. */
+  onAsked?(): void;
   /** How many CHECK records may be unanswered at a time. Default: 8. */
   checksInFlight?: number | undefined;
 }
@@ -52,6 +54,7 @@ export async function compareGroups(
     await writer.write(encodeTableRecord(RECORD.check, extents, hashes));
     if (unanswered.length === checksInFlight) await unanswered.shift();
   }
+  options.onAsked?.();
   await Promise.all(unanswered);
   return comparedCount;
 }

@@ -52,8 +52,6 @@ export interface OpenLinksOptions {
   writer: StreamWriter;
   inbox: Inbox;
   wishes: LinkWishes;
-  /** How long an answer of the receiver's took, in milliseconds: the round trip, or more. */
-  answerMs: number;
   /** What is to be sent. */
   totalBytes: number;
   timeoutMs: number;
@@ -148,10 +146,8 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
     const { links: sameConnection, openStream } = channel;
     const streams = openStream === undefined || wishes.streams === 'auto' ? 1 : wishes.streams;
     const mayUse = sameConnection !== undefined && options.totalBytes >= WORTHWHILE_BYTES;
-    const roundTripMs = Math.min(
-      options.answerMs,
-      channel.roundTripMs?.() ?? Number.POSITIVE_INFINITY,
-    );
+    // Where nobody has measured it, the receiver's answer below has to tell.
+    const roundTripMs = channel.roundTripMs?.() ?? Number.POSITIVE_INFINITY;
     const guess = wishes.channels === 'auto' ? channelsForRoundTrip(roundTripMs) : wishes.channels;
     if ((!mayUse && wishes.channels === 'auto') || guess * streams === 1) return;
     if (sameConnection === undefined) {
@@ -164,6 +160,7 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
       wishes.channels === 'auto'
         ? Math.min(guess, channelsForRoundTrip(answerMs))
         : wishes.channels;
+    if (channels * streams === 1) return;
     for (let i = 1; i < streams && openStream !== undefined; i++) openers.push(openStream());
     const connections = streams + (sameConnection.isApart && channels > 1 ? 1 : 0);
     const joins = Array.from({ length: channels - 1 }, () => openOne(sameConnection, opened));

@@ -38,6 +38,8 @@ export interface SendRecordsOptions {
   output: Pick<LinkSet, 'write' | 'finish'>;
   /** Buffers beyond those that the engine's limits allow, to keep several links busy. */
   furtherBuffers?: number | undefined;
+  /** Nothing is written before it resolves; reading begins meanwhile. */
+  mayWrite?: Promise<void> | undefined;
   /**
    * Told up to which offset everything has been handed to the writer, and how many bytes of stream
    * that were. Sending goes on when it resolves.
@@ -57,6 +59,7 @@ export interface SendRecordsOptions {
  */
 export async function sendRecords(options: SendRecordsOptions): Promise<SendReport> {
   const { encoder, source, engine, output, furtherBuffers = 0, onSent, signal, watcher } = options;
+  const { mayWrite } = options;
   const { bufferBytes } = encoder;
   const count = bufferCount(engine.limits, bufferBytes);
   const pool = createBufferPool(engine, { bufferBytes, count: count + furtherBuffers });
@@ -65,6 +68,7 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
     ...{ zeroBytes: 0, unchangedBytes: 0, resumedBytes: 0 },
   };
   for await (const { buffer, sealed } of readAhead(encoder, source, pool, Math.floor(count / 2))) {
+    await mayWrite;
     if (signal?.aborted) throw interruptedError();
     report.recordCount += sealed.recordCount;
     report.dataBytes += sealed.dataBytes;
@@ -75,6 +79,7 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
     if (sealed.zeroBytes > 0) watcher?.saved('zero', sealed.zeroBytes);
     await onSent?.(sealed.endOffset, report.streamBytes);
   }
+  await mayWrite;
   await output.finish();
   return report;
 }

@@ -70,7 +70,7 @@ const CHECKS_IN_FLIGHT = 64;
 /** @throws what comparing fails with before sending may begin */
 export async function skipUnchanged(options: SkipOptions): Promise<Skipping> {
   const { source, skipUnchanged: mode, extents, resumeOffset, writer, inbox, watcher } = options;
-  if (!isWanted(options)) {
+  if (!comparesBlocks(options)) {
     const none = () => 0;
     const nothing = async () => {};
     return {
@@ -167,7 +167,12 @@ function createSignal(): { promise: Promise<void>; resolve: () => void } {
   return { promise, resolve };
 }
 
-function isWanted({ skipUnchanged: mode, extents, source }: SkipOptions): boolean {
+/** Whether anything may be left out. */
+export function comparesBlocks({
+  skipUnchanged: mode,
+  extents,
+  source,
+}: Pick<SkipOptions, 'skipUnchanged' | 'extents' | 'source'>): boolean {
   if (mode !== 'auto') return mode === 'always' && extents.totalBytes > 0;
   return source.chunkBytes > SMALL_CHUNK_BYTES && extents.totalBytes >= WORTHWHILE_BYTES;
 }

@@ -17,8 +17,8 @@ import {
 import { RECORD } from '../stream/proto4.js';
 import { zstdAvailable, zstdCompress } from '../stream/zstd.js';
 import type { Bandwidth } from '../transport/bandwidth.js';
-import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
+import { answersOf } from '../transport/first-answer.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
 import type { RunWatcher } from '../watcher.js';
@@ -38,7 +38,12 @@ import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } fro
 import { createProto4Encoder } from './proto4-encoder.js';
 import { extentsToSend } from './resume.js';
 import { interruptedError, type SendReport, sendRecords } from './send.js';
-import { type Skipping, type SkipUnchanged, skipUnchanged } from './skip-unchanged.js';
+import {
+  comparesBlocks,
+  type Skipping,
+  type SkipUnchanged,
+  skipUnchanged,
+} from './skip-unchanged.js';
 
 export interface SendTransferOptions {
   source: ChangeSource;
@@ -71,6 +76,10 @@ export interface ConverseOptions extends SendTransferOptions {
 
 export interface ChannelOptions extends ConverseOptions {
   channel: Channel;
+  /** Resolves when the receiver has begun to answer, and rejects when it will not. */
+  answered: Promise<void>;
+  /** Told that everything has been sent, and the source read for good. */
+  onEndSent?: (() => void) | undefined;
   /** How far earlier connections of this run got; goes on from there. */
   attempts: Attempts;
   /** Over how many links, and of which kind. */
@@ -111,7 +120,7 @@ export async function sendTransfer(options: ChannelOptions): Promise<SendReport>
   const { source, channel, engine, timeoutMs, bandwidth } = options;
   const writer = createStreamWriter(channel.input, bandwidth);
   const inbox = createInbox({
-    source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
+    source: withTimeout(answersOf(channel, options.answered), timeoutMs),
     engine,
     peer: channel.description,
     onFailure: writer.fail,
@@ -127,6 +136,7 @@ export async function sendTransfer(options: ChannelOptions): Promise<SendReport>
         // A receiver that misses the end record must come to an end, and not be kept alive.
         stopKeepingAlive();
         channel.input.end();
+        options.onEndSent?.();
       },
     });
   } catch (error) {
@@ -176,6 +186,8 @@ interface Conversation extends ConverseOptions {
   attempts: Attempts;
   /** Missing where there can be no further links. */
   channel?: Channel;
+  /** Missing where the receiver has asked for the transfer. */
+  answered?: Promise<void>;
   links?: LinkWishes | undefined;
   /** The label has been written. */
   isLabelled?: boolean;
@@ -183,31 +195,46 @@ interface Conversation extends ConverseOptions {
 }
 
 async function converse(options: Conversation): Promise<SendReport> {
-  const { source, peer, channel, writer, inbox, attempts, onNote, watcher } = options;
+  const { source, peer, channel, answered, writer, inbox, attempts, onNote, watcher } = options;
   let links: OpenedLinks | undefined;
   let skipping: Skipping | undefined;
+  let body: Body | undefined;
+  let mayReadEarly = isKnownBeforehand(options);
   try {
     const answers = {
       hello: inbox.expect(RECORD.hello),
       accept: inbox.expect(RECORD.accept),
     };
-    const openedAt = performance.now();
+    // Nothing is waited for before the checks are on their way: they cost no further round trip.
     await writeOpening(writer, options, attempts.run);
-    const hello = parseReceiverHello((await answers.hello).payload);
-    checkTargetSize(hello, source, peer);
-    if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
-    let answerMs = 0;
-    const accepted = answers.accept.then(({ payload }) => {
-      answerMs = performance.now() - openedAt;
-      return parseAccept(payload);
-    });
+    const accepted = answers.accept.then(({ payload }) => parseAccept(payload));
     const interrupted = accepted.then(({ resume }) => resume !== undefined);
     interrupted.catch(() => undefined); // met below
     watcher?.phase('check');
-    if (!attempts.baseChecked) await checkBase({ ...options, interrupted });
+    const { links: wishes = ONE_LINK } = options;
+    const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
+    // The disk has time for the checks alone only as long as the receiver is being started.
+    const readEarly = () => {
+      if (mayReadEarly) body = startBody(linkSet, source.extents, options);
+      mayReadEarly = false;
+    };
+    const checked = attempts.baseChecked
+      ? undefined
+      : checkBase({ ...options, interrupted, onAsked: readEarly });
+    checked?.catch(() => undefined); // met below
+    answered?.then(readEarly, () => undefined);
+    const hello = parseReceiverHello((await answers.hello).payload);
+    checkTargetSize(hello, source, peer);
+    if (options.hold && !hello.capabilities.includes('hold')) throw cannotHold(peer);
     const accept = await accepted;
+    mayReadEarly = false;
+    if (accept.resume !== undefined) {
+      await body?.abandon();
+      body = undefined;
+    }
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
-    attempts.baseChecked = true;
+    // What takes long is not begun for a wrong base.
+    if (accept.resume !== undefined || options.skipUnchanged === 'always') await checked;
     const resumeOffset = accept.resume ?? 0;
     const extents = await extentsToSend({
       ...options,
@@ -219,14 +246,11 @@ async function converse(options: Conversation): Promise<SendReport> {
     const compress =
       options.compress === true && zstdAvailable && hello.capabilities.includes('zstd');
     if (options.compress && !compress) onNote?.(withoutCompression());
-    const { links: wishes = ONE_LINK } = options;
-    const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
     if (channel !== undefined && hello.capabilities.includes('links')) {
       links = openLinks({
         ...options,
         channel,
         wishes,
-        answerMs,
         totalBytes: extents.totalBytes,
         onLink: linkSet.add,
         onFailure: writer.fail,
@@ -237,13 +261,12 @@ async function converse(options: Conversation): Promise<SendReport> {
       if (!links?.count()) linkSet.add(writer);
     }
     const resumedBytes = source.extents.totalBytes - extents.totalBytes;
+    const { onSent } = skipping;
+    body ??= startBody(linkSet, skipping.extents, { ...options, compress, onSent });
+    await checked;
+    attempts.baseChecked = true;
     watcher?.phase('send', source.extents.totalBytes, resumedBytes + skipping.startSending());
-    const { report, totals } = await sendBody(linkSet, skipping.extents, {
-      ...options,
-      compress,
-      onSent: skipping.onSent,
-      furtherBuffers: 2 * MAX_LINKS,
-    });
+    const { report, totals } = await body.send();
     await skipping.finish();
     watcher?.phase('flush');
     links?.end();
@@ -268,8 +291,53 @@ async function converse(options: Conversation): Promise<SendReport> {
     };
   } finally {
     skipping?.stop();
+    mayReadEarly = false;
+    await body?.abandon();
     await links?.destroy();
   }
+}
+
+/** Whether no answer of the receiver's but an interrupted transfer can change what is sent. */
+function isKnownBeforehand({ source, compress, skipUnchanged }: Conversation): boolean {
+  return !compress && !comparesBlocks({ source, extents: source.extents, skipUnchanged });
+}
+
+/** The data records of a transfer, which are being read. */
+interface Body {
+  /** Writes them. @throws as `sendRecords` */
+  send(): ReturnType<typeof sendBody>;
+  /** Resolves when nothing is read any more. */
+  abandon(): Promise<void>;
+}
+
+function startBody(
+  output: LinkSet,
+  extents: Pick<ExtentSource, 'slices'>,
+  options: BodyOptions,
+): Body {
+  let go = () => {};
+  let stop: (reason: Error) => void = () => {};
+  const mayWrite = new Promise<void>((resolve, reject) => {
+    go = resolve;
+    stop = reject;
+  });
+  mayWrite.catch(() => undefined); // met by who waits for it, if anybody does
+  const sent = sendBody(output, extents, {
+    ...options,
+    furtherBuffers: 2 * MAX_LINKS,
+    mayWrite,
+  });
+  sent.catch(() => undefined); // met by who sends it
+  return {
+    send() {
+      go();
+      return sent;
+    },
+    async abandon() {
+      stop(new Error('it is not to be sent'));
+      await sent.catch(() => undefined);
+    },
+  };
 }
 
 /** Resolves when the receiver may apply what it has. */
@@ -323,6 +391,8 @@ export async function writeTransfer(
 interface BodyOptions extends SendTransferOptions {
   attempts?: Attempts;
   furtherBuffers?: number;
+  /** See `sendRecords`. */
+  mayWrite?: Promise<void>;
   /** Told how many bytes of stream have been sent. Sending goes on when it resolves. */
   onSent?: (streamBytes: number) => Promise<void>;
 }
@@ -330,7 +400,17 @@ interface BodyOptions extends SendTransferOptions {
 async function sendBody(
   output: LinkSet,
   extents: Pick<ExtentSource, 'slices'>,
-  { source, engine, compress, signal, watcher, attempts, furtherBuffers, onSent }: BodyOptions,
+  {
+    source,
+    engine,
+    compress,
+    signal,
+    watcher,
+    attempts,
+    furtherBuffers,
+    mayWrite,
+    onSent,
+  }: BodyOptions,
 ): Promise<{ report: SendReport; totals: Totals }> {
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
@@ -346,6 +426,7 @@ async function sendBody(
     engine,
     output,
     furtherBuffers,
+    mayWrite,
     signal,
     watcher,
     async onSent(offset, streamBytes) {

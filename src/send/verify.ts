@@ -13,8 +13,8 @@ import {
 } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
 import type { Bandwidth } from '../transport/bandwidth.js';
-import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
+import { answersOf } from '../transport/first-answer.js';
 import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
 import type { RunWatcher } from '../watcher.js';
@@ -38,6 +38,8 @@ const CHECKS_IN_FLIGHT = 256;
 export interface ConverseToVerifyOptions {
   /** To a receiver that was started with `--answer-checks`. */
   channel: Channel;
+  /** Resolves when the receiver has begun to answer, and rejects when it will not. */
+  answered: Promise<void>;
   source: ChangeSource;
   engine: Engine;
   version: string;
@@ -88,7 +90,7 @@ export async function converseToVerify(
   const { channel, source, engine, timeoutMs, run, signal, bandwidth, watcher } = options;
   const writer = createStreamWriter(channel.input, bandwidth);
   const inbox = createInbox({
-    source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
+    source: withTimeout(answersOf(channel, options.answered), timeoutMs),
     engine,
     peer: channel.description,
     onFailure: writer.fail,

@@ -5,7 +5,6 @@ import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createServer as createTlsServer } from 'node:tls';
 import type { Engine, TlsListening } from '../block/engine.js';
 import { streamSource } from './byte-source.js';
 import { MAX_ENGINE_LINKS, type ReceivedLink } from './link.js';
@@ -82,6 +81,7 @@ export async function listenOnTls({
       return { port: listening.port, close: listening.close };
     }
   }
+  const { createServer: createTlsServer } = await import('node:tls'); // not before it is wanted
   const server = createTlsServer({ ...pskServerOptions(psk), highWaterMark: WAITING_BYTES });
   server.on('tlsClientError', () => {}); // whoever it was, it does not have the key
   const listener = await listen(server, { host, port: 0 }, 'secureConnection', options);

@@ -2,10 +2,9 @@
  * Links over TLS 1.3 with a pre-shared key, in place of SSH's encryption: the key comes through the
  * SSH channel, so that SSH's authentication of both ends holds here too.
  */
-import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
-import { connect, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { Engine, TlsAddress, TlsConnection } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
@@ -67,6 +66,7 @@ async function connectByEngine(
   { host, port, psk }: KeyedAddress,
   timeoutMs: number,
 ): Promise<TlsConnection> {
+  const { lookup } = await import('node:dns/promises'); // not before it is wanted
   const key = { identity: IDENTITY, psk: Buffer.from(psk, 'hex') };
   let failure: unknown = new Error('it has no address');
   for (const { address } of await lookup(host, { all: true })) {
@@ -102,6 +102,7 @@ function engineLink({ source, write, end, close }: TlsConnection): Link {
 }
 
 async function connectByNode({ host, port, psk }: KeyedAddress, timeoutMs: number): Promise<Link> {
+  const { connect } = await import('node:tls'); // not before it is wanted
   const socket = connect({
     ...ONLY_PSK,
     host,

@@ -77,15 +77,23 @@ export interface DeliverOptions extends ConversationOptions {
  * @throws LvmsyncError the far side's failure where there is one, since it explains the rest
  */
 export async function deliver(options: DeliverOptions): Promise<SendReport> {
-  const report = await sendByAny(options);
-  await options.source.recheck();
+  const { source } = options;
+  let rechecked: Promise<void> | undefined;
+  const report = await sendByAny(options, () => {
+    // All has been read: there is no need to wait for the far side's flush first.
+    rechecked = source.recheck();
+    rechecked.catch(() => undefined); // met below, unless the transfer fails before
+  });
+  await (rechecked ?? source.recheck());
   return report;
 }
 
-async function sendByAny(options: DeliverOptions): Promise<SendReport> {
+/** @param onEndSent called whenever everything has been sent; never for PROTO[3] */
+async function sendByAny(options: DeliverOptions, onEndSent: () => void): Promise<SendReport> {
   const { protocol } = options;
   const attempts: Attempts = { run: newRun(), sentOffset: 0, baseChecked: false };
-  const talk = (channel: Channel) => sendTransfer({ ...options, channel, attempts });
+  const talk = (channel: Channel, answered: Promise<void>) =>
+    sendTransfer({ ...options, channel, answered, attempts, onEndSent });
   const report = protocol === 3 ? undefined : await converseUntilDone(options, talk);
   if (report !== undefined) return report;
   if (options.hold) {
@@ -108,24 +116,33 @@ async function sendByAny(options: DeliverOptions): Promise<SendReport> {
 /**
  * Speaks PROTO[4], over as many connections as it takes.
  *
- * @param talk has the conversation, and goes on where the one before has ended
+ * @param talk has the conversation, and goes on where the one before has ended. It is called as soon
+ *   as the receiver is being started: what needs no answer may be written, to save a round trip;
+ *   nothing may be read before `answered` has resolved, and what that rejects with is to be thrown
  * @returns undefined when the receiver does not know the protocol
  * @throws what `talk` throws, or how the far side ended where that explains it
  */
 export async function converseUntilDone<T>(
   options: ConversationOptions,
-  talk: (channel: Channel) => Promise<T>,
+  talk: (channel: Channel, answered: Promise<void>) => Promise<T>,
 ): Promise<T | undefined> {
   const { retries, signal, onWarning, watcher } = options;
   let connected = false;
   for (let retry = 0; ; retry++) {
+    let knowsProto4: Promise<boolean> | undefined;
     try {
       watcher?.phase('connect');
-      const channel = await openForProto4(options, connected);
-      if (channel === undefined) return undefined;
-      connected = true;
-      return await throughChannel(channel, options, () => talk(channel));
+      const started = await startForProto4(options, connected);
+      const { channel } = started;
+      ({ knowsProto4 } = started);
+      const answered = knowsProto4.then((known) => {
+        if (!known) throw notProto4(channel);
+        connected = true;
+      });
+      answered.catch(() => undefined); // met by whoever reads
+      return await throughChannel(channel, options, () => talk(channel, answered));
     } catch (error) {
+      if (!connected && !signal?.aborted && (await isRefused(knowsProto4))) return undefined;
       if (!connected || retry >= retries || signal?.aborted || !mayPass(error, retry)) throw error;
       const seconds = Math.min(2 ** retry, MAX_BACK_OFF_SECONDS);
       onWarning?.(`${error.message}; trying again in ${seconds} s (${retry + 1} of ${retries})`);
@@ -136,43 +153,80 @@ export async function converseUntilDone<T>(
   }
 }
 
+/** Whatever the conversation has failed with: whether its receiver had ended as an original one. */
+async function isRefused(knowsProto4: Promise<boolean> | undefined): Promise<boolean> {
+  return (await knowsProto4?.catch(() => true)) === false;
+}
+
+function notProto4({ description }: Channel): LvmsyncError {
+  return new LvmsyncError('REMOTE_FAILED', `${description}: the receiver does not know PROTO[4]`, {
+    hint: 'try --protocol 3',
+  });
+}
+
 /** Whether a new connection may do better. Where one broke, its far side may still hold what it had. */
 function mayPass(error: unknown, brokenConnections: number): error is LvmsyncError {
   if (!(error instanceof LvmsyncError)) return false;
   return PASSING.has(error.code) || (HELD.has(error.code) && brokenConnections > 0);
 }
 
+type StartOptions = Pick<
+  ConversationOptions,
+  'protocol' | 'onStderr' | 'command' | 'open' | 'timeoutMs'
+>;
+
 /** A receiver that has begun to answer; undefined when it does not know the protocol. */
 export async function openForProto4(
-  options: Pick<ConversationOptions, 'protocol' | 'onStderr' | 'command' | 'open' | 'timeoutMs'>,
-  knowsProto4: boolean,
+  options: StartOptions,
+  isKnown: boolean,
 ): Promise<Channel | undefined> {
-  const { protocol, onStderr, command } = options;
+  const { channel, knowsProto4 } = await startForProto4(options, isKnown);
+  return (await knowsProto4) ? channel : undefined;
+}
+
+interface StartedReceiver {
+  channel: Channel;
+  /**
+   * Resolves to true when it has begun to answer, to false when it ends as one that does not know
+   * the protocol. Rejects with how it ended otherwise, or that it says nothing.
+   */
+  knowsProto4: Promise<boolean>;
+}
+
+/** @param isKnown an earlier receiver at the same place did know the protocol */
+async function startForProto4(options: StartOptions, isKnown: boolean): Promise<StartedReceiver> {
+  const mayBeOriginal = options.protocol === 'auto' && !isKnown;
   // What an original receiver says of the unknown option is not for the user.
   const held: Buffer[] = [];
-  let hold = protocol === 'auto' && !knowsProto4;
+  let hold = mayBeOriginal;
   const channel = await options.open(4, (chunk) => {
     if (hold) held.push(chunk);
-    else onStderr(chunk);
+    else options.onStderr(chunk);
   });
-  const end = await firstAnswer(channel, options.timeoutMs);
-  hold = false;
-  const mayBeOriginal = protocol === 'auto' && !knowsProto4;
-  if (end !== undefined && mayBeOriginal && UNKNOWN_OPTION.has(end.status)) {
+
+  async function awaitAnswer(): Promise<boolean> {
+    const end = await firstAnswer(channel, options.timeoutMs);
+    hold = false;
+    if (end !== undefined && mayBeOriginal && UNKNOWN_OPTION.has(end.status)) {
+      channel.destroy();
+      return false;
+    }
+    for (const chunk of held) options.onStderr(chunk);
+    if (end === undefined) return true;
     channel.destroy();
-    return undefined;
+    throw whySilent(end, channel, options.command);
   }
-  for (const chunk of held) onStderr(chunk);
-  if (end !== undefined) {
-    channel.destroy();
-    throw (
-      explainEnd(end, { description: channel.description, command }) ??
-      new LvmsyncError('REMOTE_FAILED', `${channel.description}: ${command} said nothing`, {
-        hint: 'is it lvmsync? try it with --version',
-      })
-    );
-  }
-  return channel;
+
+  return { channel, knowsProto4: awaitAnswer() };
+}
+
+function whySilent(end: ChannelEnd, { description }: Channel, command: string): LvmsyncError {
+  return (
+    explainEnd(end, { description, command }) ??
+    new LvmsyncError('REMOTE_FAILED', `${description}: ${command} said nothing`, {
+      hint: 'is it lvmsync? try it with --version',
+    })
+  );
 }
 
 function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendReport> {

@@ -117,7 +117,8 @@ async function ask<T>(
       protocol: 4,
       open: (_, onStderr) => openOffering(open, command, onStderr),
     },
-    (channel) => {
+    async (channel, answered) => {
+      await answered;
       const received = channelSource(channel);
       return talk(channel, received).catch((error: unknown) => {
         throw isCut(error) ? lost(channel.description, error) : error;

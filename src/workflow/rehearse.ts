@@ -32,9 +32,9 @@ export async function rehearse(options: RehearseOptions): Promise<Rehearsal | un
   const run = newRun();
   return converseUntilDone(
     { ...options, open: (_, onStderr) => openVerifier(onStderr) },
-    async (channel) => {
+    async (channel, answered) => {
       let rehearsal: Rehearsal | undefined;
-      await converseToVerify({ ...options, channel, run }, async (verification) => {
+      await converseToVerify({ ...options, channel, answered, run }, async (verification) => {
         await verification.checkBase(base);
         rehearsal = verification;
       });

@@ -132,7 +132,7 @@ export interface Comparison {
 
 export interface CompareOptions
   extends Omit<ConversationOptions, 'open' | 'protocol'>,
-    Omit<ConverseToVerifyOptions, 'channel' | 'run'> {
+    Omit<ConverseToVerifyOptions, 'channel' | 'answered' | 'run'> {
   /** Starts what answers, for its target, what is asked of it here. */
   openVerifier(onStderr: (chunk: Buffer) => void): Promise<Channel>;
   onNote?: ((line: string) => void) | undefined;
@@ -177,7 +177,7 @@ export async function compareExtents(
 
   await converseUntilDone(
     { ...options, protocol: 4, open: (_, onStderr) => openVerifier(onStderr) },
-    (channel) => converseToVerify({ ...options, channel, run }, talk),
+    (channel, answered) => converseToVerify({ ...options, channel, answered, run }, talk),
   );
   const [inPieces, inBlocks = inPieces] = found.map(({ totalBytes }) => totalBytes);
   const differing = found.at(-1)!;

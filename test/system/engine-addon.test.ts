@@ -3,9 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { loadAddon, ownAddonFile } from '#lvmsync/block/installation.js';
 import { randomBytes, seededRandom, temporaryDirectory } from './engine-fixture.js';
 
 /** The addon itself, without the checks in TypeScript before it. */
@@ -13,8 +13,7 @@ interface Addon {
   [name: string]: (...values: unknown[]) => unknown;
 }
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const addon: Addon = createRequire(import.meta.url)('node-gyp-build')(ROOT);
+const addon = loadAddon() as Addon;
 const ignore = () => {};
 
 describe("the addon's boundary", () => {
@@ -200,7 +199,7 @@ describe("the addon's boundary", () => {
   });
 
   test('when the addon is loaded again then it is the same one', () => {
-    assert.equal(createRequire(import.meta.url)('node-gyp-build')(ROOT), addon);
+    assert.equal(createRequire(import.meta.url)(ownAddonFile()), addon);
   });
 });
 

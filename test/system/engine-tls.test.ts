@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { Engine, TlsConnection, TlsListening } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
+import { loadAddon } from '#lvmsync/block/installation.js';
 import { connectTlsLink, IDENTITY } from '#lvmsync/transport/tls-link.js';
 import { createRandom } from '../support/random.js';
 
@@ -197,10 +196,7 @@ describe("the native engine's TLS", () => {
   });
 
   test("when the addon's arguments are wrong then it is a TypeError", () => {
-    const root = fileURLToPath(new URL('../..', import.meta.url));
-    const addon: { [name: string]: (...values: unknown[]) => unknown } = createRequire(
-      import.meta.url,
-    )('node-gyp-build')(root);
+    const addon = loadAddon() as { [name: string]: (...values: unknown[]) => unknown };
     const psk = Buffer.alloc(32);
     for (const [name, ...values] of [
       ['listenTls', 1, IDENTITY, psk],

@@ -155,6 +155,44 @@ describe('a receiver that is not what it should be', () => {
   });
 });
 
+test('when a receiver takes long to start then hello and checks are there before it', async () => {
+  const to = target('target', base);
+  // Runs the command line once a CHECK has come, with all that has come.
+  const program = `
+    const { spawn } = require('node:child_process');
+    const line = process.argv.at(-1);
+    let received = Buffer.alloc(0);
+    function hasCheck() {
+      for (let at = ${LABEL.length}; at + 32 <= received.length; ) {
+        if (received[at] === ${TYPE.check}) return true;
+        at += 32 + 8 * received.readUInt16BE(at + 2) + received.readUInt32BE(at + 4);
+      }
+      return false;
+    }
+    process.stdin.on('data', function wait(chunk) {
+      received = Buffer.concat([received, chunk]);
+      if (!hasCheck()) return;
+      process.stdin.off('data', wait);
+      const child = spawn('sh', ['-c', line], { stdio: ['pipe', 'inherit', 'inherit'] });
+      child.stdin.write(received);
+      process.stdin.pipe(child.stdin);
+      child.on('exit', (status) => process.exit(status));
+    });`;
+  writeFileSync(path('late.cjs'), program);
+  const command = `lvmsync() { '${process.execPath}' '${lvmsyncPath}' "$@"; }; `;
+  writeFileSync(
+    path('late'),
+    `#!/bin/sh\nshift\nexec '${process.execPath}' '${path('late.cjs')}' '${command.replaceAll("'", `'\\''`)}'"$*"\n`,
+  );
+  chmodSync(path('late'), 0o755);
+  const { stderr } = await lvmsyncOk([
+    ...[...source, '-v', '--retries', '0', '--timeout', '60'],
+    ...['-e', path('late'), `backup:${to}`],
+  ]);
+  assert.match(stderr, /^base: the target holds what it should/m);
+  assert.ok(sameContent(to, origin));
+});
+
 test('when a sender stops for good then the receiver gives it up in time', async () => {
   const to = target('target', base);
   const args = ['--apply', '-', '--protocol', '4', '--timeout', '1', '-v', to];

@@ -1,5 +1,7 @@
-/** What a command loads before it does its work. */
+/** What a command loads before it does its work, and the compiled code that it is loaded with. */
 import assert from 'node:assert/strict';
+import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { runCommand } from '../support/command.js';
 import { lvmsyncPath, repositoryRoot } from '../support/repository.js';
@@ -27,7 +29,7 @@ describe('only what a command needs is loaded', () => {
 
   test('when a receiver starts then ssh2 is not loaded', async () => {
     const loaded = await loadedBy('--apply', '/dev/null', `${directory}/none`);
-    assert.ok(loaded.some((path) => path.includes('dist/bundle/')));
+    assert.ok(loaded.some((path) => path.endsWith('lvmsync.node')));
     assert.deepEqual(
       loaded.filter((path) => path.includes('/ssh2/')),
       [],
@@ -45,4 +47,67 @@ describe('only what a command needs is loaded', () => {
     assert.equal(status, 0);
     assert.equal(stderr, '');
   });
+});
+
+describe('the code that was compiled when the bundle was built', () => {
+  const root = join(directory, 'installation');
+  const bundle = join(root, 'dist/bundle/lvmsync.cjs');
+  const cache = `${bundle}.cache`;
+  const made = readFileSync(join(repositoryRoot, 'dist/bundle/lvmsync.cjs.cache'));
+  const head = made.subarray(0, made.indexOf('\n') + 1);
+
+  /** Copies what is needed to start. */
+  function install(): void {
+    rmSync(root, { recursive: true, force: true });
+    for (const part of ['bin', 'dist/bundle', 'package.json']) {
+      cpSync(join(repositoryRoot, part), join(root, part), { recursive: true });
+    }
+    symlinkSync(join(repositoryRoot, 'node_modules'), join(root, 'node_modules'));
+  }
+
+  /** What is said to a command line without words, and whether V8 took the code. */
+  async function start(): Promise<{ said: string; taken: boolean }> {
+    const asked = `
+      const { main, script } = require(${JSON.stringify(join(root, 'bin/load.cjs'))}).loadBundle();
+      console.log(script.cachedDataRejected === false);
+      main([]);
+    `;
+    const { stdout, stderr } = await runCommand(process.execPath, ['-e', asked]);
+    return { said: stderr, taken: stdout.toString() === 'true\n' };
+  }
+
+  test('when this Node has built it then it is taken', async () => {
+    install();
+    const builtBy = head.toString().split(' ')[2];
+    const { said, taken } = await start();
+    assert.match(said, /no snapshot given/);
+    assert.equal(taken, builtBy === process.version, `built by ${builtBy}`);
+  });
+
+  test('when the bundle is another one of the same length then it is not taken', async () => {
+    install();
+    const text = readFileSync(bundle, 'utf8');
+    const other = text
+      .replace('no snapshot given, for', 'No Snapshot Given, for')
+      .replace(/^\/\/ ./, (start) => (start === '// 0' ? '// 1' : '// 0'));
+    assert.equal(other.length, text.length);
+    writeFileSync(bundle, other);
+    const { said, taken } = await start();
+    assert.match(said, /No Snapshot Given/);
+    assert.ok(!taken);
+  });
+
+  for (const [what, change] of [
+    ['there is none', () => rmSync(cache)],
+    ['V8 does not know it', () => writeFileSync(cache, Buffer.concat([head, Buffer.alloc(1000)]))],
+    ['it is cut short', () => writeFileSync(cache, made.subarray(0, made.length - 1000))],
+  ] as const) {
+    test(`when ${what} then the source is compiled, and nothing is said`, async () => {
+      install();
+      change();
+      const { said, taken } = await start();
+      assert.match(said, /^FATAL ERROR: no snapshot given/);
+      assert.ok(!taken);
+    });
+  }
 });

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { addPiece, createBatch } from '#lvmsync/block/batch.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { findEqualBlocks } from '#lvmsync/block/equal-blocks.js';
+import { loadAddon } from '#lvmsync/block/installation.js';
 import { findZeroBlocks } from '#lvmsync/block/zero-blocks.js';
 import { crc32c } from '#lvmsync/checksum/crc32c.js';
 import { createRandom } from '../../support/random.js';
@@ -40,10 +39,7 @@ function slowCrc32c(bytes: Buffer): number {
 
 const native = loadEngine('native').engine;
 const js = loadEngine('js').engine;
-const root = fileURLToPath(new URL('../../..', import.meta.url));
-const addon: { crc32cByTables(bytes: Buffer, seed: number): number } = createRequire(
-  import.meta.url,
-)('node-gyp-build')(root);
+const addon = loadAddon() as { crc32cByTables(bytes: Buffer, seed: number): number };
 const IMPLEMENTATIONS = {
   'the table': async (bytes: Buffer, seed?: number) => crc32c(bytes, seed),
   'the tables of the addon': async (bytes: Buffer, seed = 0) => addon.crc32cByTables(bytes, seed),

@@ -196,6 +196,7 @@ async function runOnce(seed: number, engine: Engine): Promise<string> {
     engine: boundedEngine(engine),
     version: '1',
     channel: peer.channel,
+    answered: Promise.resolve(),
     base: random.pick(['none', 'sample', 'full']),
     skipUnchanged: random.pick(['always', 'never']),
     timeoutMs: 30_000,
