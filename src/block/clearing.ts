@@ -43,12 +43,14 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'EPERM',
 ]);
 
+export type Clearing = Pick<BlockFile, 'zero' | 'discard' | 'writesZeroesBelow'>;
+
 /**
  * The ranges are within the file and do not overlap.
  *
  * @throws what `read` and `write` throw
  */
-export function createClearing(options: ClearingOptions): Pick<BlockFile, 'zero' | 'discard'> {
+export function createClearing(options: ClearingOptions): Clearing {
   const { engine, kernel, read, write } = options;
   const refused = new Set<ClearingWay>();
   const readBuffers = createBufferPool(engine, {
@@ -137,6 +139,12 @@ export function createClearing(options: ClearingOptions): Pick<BlockFile, 'zero'
   }
 
   return {
+    get writesZeroesBelow() {
+      // Zeroes that were written to a thin volume would take space that it need not give.
+      if (kernel?.thinVolume) return 0;
+      const neverAsks = kernel === undefined || refused.has('zero');
+      return neverAsks ? Number.POSITIVE_INFINITY : MIN_CLEARED_BYTES;
+    },
     async zero(ranges) {
       // What a thin volume does not hold reads as zeroes: to write them would allocate it.
       const clearStep = kernel?.thinVolume ? discardStep : zeroStep;
