@@ -4,7 +4,6 @@ import type { Engine } from '../block/engine.js';
 import { bufferCount } from '../block/io-limits.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
-import { inTurns } from '../extents/turns.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
 import type { Receipt } from '../stream/messages.js';
 import type { Bandwidth } from '../transport/bandwidth.js';
@@ -65,9 +64,7 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
     ...{ recordCount: 0, dataBytes: 0, streamBytes: 0 },
     ...{ zeroBytes: 0, unchangedBytes: 0, resumedBytes: 0 },
   };
-  const ready = readAhead(encoder, source, pool, Math.floor(count / 2));
-  // What an idle link takes at once would be encrypted in one go.
-  for await (const { buffer, sealed } of inTurns(ready)) {
+  for await (const { buffer, sealed } of readAhead(encoder, source, pool, Math.floor(count / 2))) {
     if (signal?.aborted) throw interruptedError();
     report.recordCount += sealed.recordCount;
     report.dataBytes += sealed.dataBytes;
