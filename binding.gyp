@@ -11,6 +11,7 @@
       'native/environment.cc',
       'native/file.cc',
       'native/file_tasks.cc',
+      'native/input.cc',
       'native/input_task.cc',
       'native/operation.cc',
       'native/openssl.cc',

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -180,20 +181,36 @@ Napi::Value EnlargePipeOf(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// readInput(fd, buffer, done)
-Napi::Value ReadInput(const Napi::CallbackInfo& info) {
-  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+bool IsUint32(const Napi::Value& value) {
+  if (!value.IsNumber()) return false;
+  const double number = value.As<Napi::Number>().DoubleValue();
+  return number >= 0 && number <= UINT32_MAX && number == static_cast<uint32_t>(number);
+}
+
+// The arguments behind the first: (…, buffer, crcSeed, done).
+Napi::Value StartInput(const Napi::CallbackInfo& info, std::shared_ptr<Input> input) {
   if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "buffer must be a Buffer");
-  if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  if (!info[2].IsUndefined() && !IsUint32(info[2])) {
+    return ThrowTypeError(info.Env(), "crcSeed must be undefined or a 32-bit number");
+  }
+  if (!info[3].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
   auto buffer = info[1].As<Napi::Uint8Array>();
   if (buffer.ByteLength() == 0) return ThrowTypeError(info.Env(), "buffer must not be empty");
 
   Environment* environment = Of(info);
+  std::optional<uint32_t> crc_seed;
+  if (!info[2].IsUndefined()) crc_seed = info[2].As<Napi::Number>().Uint32Value();
   InputSpan span = {buffer.Data(), buffer.ByteLength(), environment->pages()->Find(buffer.Data())};
   environment->StartTask(std::make_unique<InputTask>(
-      info[2].As<Napi::Function>(), info[1].As<Napi::Object>(), environment->pool(),
-      info[0].As<Napi::Number>().Int32Value(), std::move(span)));
+      info[3].As<Napi::Function>(), info[1].As<Napi::Object>(), environment->pool(),
+      std::move(input), std::move(span), crc_seed));
   return info.Env().Undefined();
+}
+
+// readInput(fd, buffer, crcSeed, done)
+Napi::Value ReadInput(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+  return StartInput(info, std::make_shared<PipeInput>(info[0].As<Napi::Number>().Int32Value()));
 }
 
 // listenTls(host, identity, psk): { handle, port } or { errno }
@@ -234,20 +251,11 @@ Napi::Value AcceptTls(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// readTls(link, buffer, done)
+// readTls(link, buffer, crcSeed, done)
 Napi::Value ReadTls(const Napi::CallbackInfo& info) {
-  Environment* environment = Of(info);
-  auto link = Find(info, environment->links());
+  auto link = Find(info, Of(info)->links());
   if (link == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open link");
-  if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "buffer must be a Buffer");
-  if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
-  auto buffer = info[1].As<Napi::Uint8Array>();
-  if (buffer.ByteLength() == 0) return ThrowTypeError(info.Env(), "buffer must not be empty");
-  InputSpan span = {buffer.Data(), buffer.ByteLength(), environment->pages()->Find(buffer.Data())};
-  environment->StartTask(
-      std::make_unique<TlsReadTask>(info[2].As<Napi::Function>(), info[1].As<Napi::Object>(),
-                                    environment->pool(), std::move(link), std::move(span)));
-  return info.Env().Undefined();
+  return StartInput(info, std::move(link));
 }
 
 // writeTls(link, bytes): 0 or an errno
@@ -280,12 +288,6 @@ Napi::Value CloseTls(const Napi::CallbackInfo& info) { return ShutDown(info, &Of
 Content ContentOf(const Napi::CallbackInfo& info, size_t argument = 0) {
   auto buffer = info[argument].As<Napi::Uint8Array>();
   return {buffer.Data(), buffer.ByteLength(), Of(info)->pages()->Find(buffer.Data())};
-}
-
-bool IsUint32(const Napi::Value& value) {
-  if (!value.IsNumber()) return false;
-  const double number = value.As<Napi::Number>().DoubleValue();
-  return number >= 0 && number <= UINT32_MAX && number == static_cast<uint32_t>(number);
 }
 
 // Answers at once, or undefined when `done` will be called with the answer.
@@ -329,6 +331,24 @@ Napi::Value StartFindZeroBlocks(const Napi::CallbackInfo& info) {
   return StartContentTask(info,
                           std::make_unique<ZeroBlocksTask>(info[2].As<Napi::Function>(),
                                                            std::move(content), block_bytes),
+                          at_once);
+}
+
+// examine(bytes, blockBytes, seed, done): number | Uint8Array | undefined
+Napi::Value StartExamine(const Napi::CallbackInfo& info) {
+  if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
+  if (!IsUint32(info[1]) || info[1].As<Napi::Number>().Uint32Value() == 0) {
+    return ThrowTypeError(info.Env(), "blockBytes must be a positive whole number");
+  }
+  if (!IsUint32(info[2])) return ThrowTypeError(info.Env(), "seed must be a 32-bit number");
+  if (!info[3].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
+  Content content = ContentOf(info);
+  const bool at_once = IsForThisThread(content);
+  const size_t block_bytes = info[1].As<Napi::Number>().Uint32Value();
+  const uint32_t seed = info[2].As<Napi::Number>().Uint32Value();
+  return StartContentTask(info,
+                          std::make_unique<ExamineTask>(info[3].As<Napi::Function>(),
+                                                        std::move(content), block_bytes, seed),
                           at_once);
 }
 
@@ -390,6 +410,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New<StartCrc32c>(env, "crc32c"));
   exports.Set("crc32cByTables", Napi::Function::New<Crc32cByTablesNow>(env, "crc32cByTables"));
   exports.Set("findZeroBlocks", Napi::Function::New<StartFindZeroBlocks>(env, "findZeroBlocks"));
+  exports.Set("examine", Napi::Function::New<StartExamine>(env, "examine"));
   exports.Set("findEqualBlocks", Napi::Function::New<StartFindEqualBlocks>(env, "findEqualBlocks"));
   if (FindSha256() != nullptr) {
     exports.Set("hashPieces", Napi::Function::New<StartHashPieces>(env, "hashPieces"));

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "crc32c.h"
-#include "zero_blocks.h"
 
 namespace lvmsync {
 
@@ -33,6 +32,17 @@ ZeroBlocksTask::ZeroBlocksTask(const Napi::Function& done, Content content, size
 void ZeroBlocksTask::Run() { found_ = FindZeroBlocks(content_.data, content_.bytes, block_bytes_); }
 
 Napi::Value ZeroBlocksTask::Result(Napi::Env env) { return Bytes(env, found_); }
+
+ExamineTask::ExamineTask(const Napi::Function& done, Content content, size_t block_bytes,
+                         uint32_t seed)
+    : Task(done), content_(std::move(content)), block_bytes_(block_bytes), seed_(seed) {}
+
+void ExamineTask::Run() { examined_ = Examine(content_.data, content_.bytes, block_bytes_, seed_); }
+
+Napi::Value ExamineTask::Result(Napi::Env env) {
+  if (examined_.zero_blocks.empty()) return Napi::Number::New(env, examined_.crc);
+  return Bytes(env, examined_.zero_blocks);
+}
 
 EqualBlocksTask::EqualBlocksTask(const Napi::Function& done, Content one, Content other,
                                  size_t block_bytes)

@@ -8,6 +8,7 @@
 #include "pages.h"
 #include "plan.h"
 #include "sha256.h"
+#include "zero_blocks.h"
 
 namespace lvmsync {
 
@@ -45,6 +46,22 @@ class ZeroBlocksTask : public Task {
   Content content_;
   size_t block_bytes_;
   std::vector<uint8_t> found_;
+};
+
+// Answers the CRC-32C of the content, or the Uint8Array of ZeroBlocksTask where a block of it is
+// all zeroes.
+class ExamineTask : public Task {
+ public:
+  ExamineTask(const Napi::Function& done, Content content, size_t block_bytes, uint32_t seed);
+  void Run() override;
+  void Fail(int) override { Run(); }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  Content content_;
+  size_t block_bytes_;
+  uint32_t seed_;
+  Examined examined_ = {};
 };
 
 // Answers a Uint8Array: 1 for each block that is the same in both contents, which are as long.

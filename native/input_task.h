@@ -1,10 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "environment.h"
+#include "input.h"
 #include "pages.h"
 
 namespace lvmsync {
@@ -16,31 +19,32 @@ struct InputSpan {
   std::shared_ptr<const Pages> pages;
 };
 
-// Fills a span from a pipe or socket: one call for what would be many reads. Returns early with
-// what has come when nothing more comes for a while. Answers the number of bytes, 0 at the end of
-// the input, or a negative errno.
+// What is read beyond a record: as much as the header of the next one.
+constexpr size_t kAheadBytes = 32;
+
+// Fills a span: one call for what would be many reads. Returns early with what has come when
+// nothing more comes for a while. Answers { bytes, crc, ahead }: the number of bytes, 0 at the end
+// of the input, or a negative errno; where a seed was given their CRC-32C, and what was there
+// already behind a span that was filled, up to kAheadBytes of it.
 class InputTask : public Task {
  public:
-  InputTask(const Napi::Function& done, const Napi::Object& buffer, const ThreadPool& pool, int fd,
-            InputSpan span);
+  InputTask(const Napi::Function& done, const Napi::Object& buffer, const ThreadPool& pool,
+            std::shared_ptr<Input> input, InputSpan span, std::optional<uint32_t> crc_seed);
   void Run() override;
   void Fail(int error) override { result_ = -error; }
   Napi::Value Result(Napi::Env env) override;
 
  private:
-  // Returns 1 when there is something to read, 0 when there was nothing for a while, or a negative
-  // errno.
-  int Await() const;
+  int64_t Fill();
 
   Napi::ObjectReference buffer_;
   const ThreadPool& pool_;
-  int fd_;
+  std::shared_ptr<Input> input_;
   InputSpan span_;
+  std::optional<uint32_t> crc_;
   int64_t result_ = 0;
+  std::array<uint8_t, kAheadBytes> ahead_ = {};
+  size_t ahead_bytes_ = 0;
 };
-
-// Lets a pipe hold as much as an unprivileged user may, so that the writer need not wait so often.
-// Anything else, or a refusal, is left as it is.
-void EnlargePipe(int fd);
 
 }  // namespace lvmsync

@@ -100,18 +100,16 @@ std::shared_ptr<TlsLink> TlsLink::Create(std::shared_ptr<const TlsContext> conte
   return link;
 }
 
-int64_t TlsLink::Read(uint8_t* into, size_t bytes, const ThreadPool& pool) {
-  size_t filled = 0;
-  while (filled < bytes && !end_) {
-    const Attempt attempt = TryRead(into + filled, bytes - filled);
-    filled += attempt.bytes;
+int64_t TlsLink::Read(uint8_t* into, size_t bytes, int wait_milliseconds) {
+  for (int wait = wait_milliseconds; !end_; wait = 0) {
+    const Attempt attempt = TryRead(into, bytes);
     end_ = attempt.end;
-    if (attempt.wait_for == 0) continue;
+    if (attempt.bytes > 0) return static_cast<int64_t>(attempt.bytes);
+    if (end_) break;
     pollfd waiting = {socket_.fd(), attempt.wait_for, 0};
-    const int ready = poll(&waiting, 1, kPollMilliseconds);
-    if (ready == 0 && (filled > 0 || pool.stopping())) break;
+    if (wait == 0 || poll(&waiting, 1, wait) == 0) return -EAGAIN;
   }
-  return filled > 0 ? static_cast<int64_t>(filled) : end_.value_or(-ECANCELED);
+  return *end_;
 }
 
 TlsLink::Attempt TlsLink::TryRead(uint8_t* into, size_t bytes) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "file.h"
+#include "input.h"
 #include "openssl.h"
 #include "thread_pool.h"
 
@@ -47,20 +48,19 @@ class TlsContext {
 };
 
 // A connection that was accepted. The first read carries out the handshake.
-class TlsLink {
+class TlsLink : public Input {
  public:
   // nullptr when there is no memory. `socket` does not block.
   static std::shared_ptr<TlsLink> Create(std::shared_ptr<const TlsContext> context,
                                          Descriptor socket);
   TlsLink(std::shared_ptr<const TlsContext> context, Descriptor socket, Ssl* ssl)
       : context_(std::move(context)), socket_(std::move(socket)), ssl_(ssl) {}
-  ~TlsLink() { context_->library().SSL_free(ssl_); }
+  ~TlsLink() override { context_->library().SSL_free(ssl_); }
   TlsLink(const TlsLink&) = delete;
   TlsLink& operator=(const TlsLink&) = delete;
 
-  // Fills the memory; returns early with what has come when nothing more comes for a while. Returns
-  // the number of bytes, 0 at the orderly end, or a negative errno.
-  int64_t Read(uint8_t* into, size_t bytes, const ThreadPool& pool);
+  // For one thread at a time. What ended it once is what every later read answers.
+  int64_t Read(uint8_t* into, size_t bytes, int wait_milliseconds) override;
 
   // A few bytes, without waiting. Returns 0 or an errno.
   int Write(const uint8_t* from, size_t bytes);
@@ -81,7 +81,7 @@ class TlsLink {
   const Descriptor socket_;
   std::mutex mutex_;  // of ssl_, which is for one thread at a time
   Ssl* const ssl_;
-  std::optional<int64_t> end_;  // what every later read answers; for the reading thread
+  std::optional<int64_t> end_;  // for the reading thread
 };
 
 class TlsListener {

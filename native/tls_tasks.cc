@@ -13,16 +13,4 @@ Napi::Value AcceptTask::Result(Napi::Env env) {
   return Napi::Number::New(env, handle);
 }
 
-TlsReadTask::TlsReadTask(const Napi::Function& done, const Napi::Object& buffer,
-                         const ThreadPool& pool, std::shared_ptr<TlsLink> link, InputSpan span)
-    : Task(done),
-      buffer_(Napi::Persistent(buffer)),
-      pool_(pool),
-      link_(std::move(link)),
-      span_(std::move(span)) {}
-
-Napi::Value TlsReadTask::Result(Napi::Env env) {
-  return Napi::Number::New(env, static_cast<double>(result_));
-}
-
 }  // namespace lvmsync

@@ -78,7 +78,7 @@ export type { LinkWishes } from './send/open-links.js';
 export { type SendOptions, type SendReport, send } from './send/send.js';
 export type { SkipUnchanged } from './send/skip-unchanged.js';
 export { type SendTransferOptions, writeTransfer } from './send/transfer.js';
-export type { ByteSource } from './stream/bytes.js';
+export { type ByteSource, withEachRead } from './stream/bytes.js';
 export { printable } from './stream/messages.js';
 export { type Bandwidth, createBandwidth } from './transport/bandwidth.js';
 export { type BootstrapOptions, bootstrapped } from './transport/bootstrap.js';

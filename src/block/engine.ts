@@ -21,6 +21,11 @@ export interface Engine {
    */
   findZeroBlocks(bytes: Buffer, blockBytes: number): Promise<Uint8Array>;
   /**
+   * Both in one look, for who leaves out blocks of zeroes: the CRC-32C of `bytes`, going on from
+   * `crcSeed`, or where a block of them is all zeroes what `findZeroBlocks` answers.
+   */
+  examine(bytes: Buffer, blockBytes: number, crcSeed: number): Promise<number | Uint8Array>;
+  /**
    * Which blocks of `blockBytes` are the same in two buffers of one length: for each block 1 or 0.
    * The last block may be shorter.
    */

@@ -76,6 +76,10 @@ export function createJsEngine(limits: IoLimits = completeLimits({})): Engine {
     allocate,
     crc32c: async (bytes, seed) => crc32c(bytes, seed),
     findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
+    async examine(bytes, blockBytes, crcSeed) {
+      const isZero = findZeroBlocks(bytes, blockBytes);
+      return isZero.includes(1) ? isZero : crc32c(bytes, crcSeed);
+    },
     findEqualBlocks: async (one, other, blockBytes) => findEqualBlocks(one, other, blockBytes),
     hashPieces: async (batch) => hashPieces(batch),
     open: openBlockFile,

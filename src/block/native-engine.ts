@@ -8,7 +8,7 @@ import { hashPieces } from './hash-pieces.js';
 import { loadAddon } from './installation.js';
 import { type IoFailure, openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
-import { inputOf } from './native-input.js';
+import { type InputCall, inputOf } from './native-input.js';
 import { hasTls, listenNative, type TlsAddon } from './native-tls.js';
 
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
@@ -38,7 +38,7 @@ interface Addon extends Partial<TlsAddon> {
   flush(handle: number, done: (errno: number) => void): void;
   close(handle: number, done: (errno: number) => void): void;
   enlargePipe(fd: number): void;
-  readInput(fd: number, buffer: Buffer, done: (bytesOrNegativeErrno: number) => void): void;
+  readInput(fd: number, ...call: Parameters<InputCall>): void;
   /** These answer at once, and then do not call `done`, where another thread is no help. */
   crc32c(bytes: Buffer, seed: number, done: (crc: number) => void): number | undefined;
   findZeroBlocks(
@@ -46,6 +46,12 @@ interface Addon extends Partial<TlsAddon> {
     blockBytes: number,
     done: (found: Uint8Array) => void,
   ): Uint8Array | undefined;
+  examine(
+    bytes: Buffer,
+    blockBytes: number,
+    seed: number,
+    done: (found: number | Uint8Array) => void,
+  ): number | Uint8Array | undefined;
   findEqualBlocks(
     one: Buffer,
     other: Buffer,
@@ -117,13 +123,15 @@ export function createNativeEngine(
     crc32c: (bytes, seed = 0) => answer((done) => addon.crc32c(bytes, seed, done)),
     findZeroBlocks: (bytes, blockBytes) =>
       answer((done) => addon.findZeroBlocks(bytes, blockBytes, done)),
+    examine: (bytes, blockBytes, crcSeed) =>
+      answer<number | Uint8Array>((done) => addon.examine(bytes, blockBytes, crcSeed, done)),
     findEqualBlocks: (one, other, blockBytes) =>
       answer((done) => addon.findEqualBlocks(one, other, blockBytes, done)),
     hashPieces: (batch) => hashNative(addon, batch),
     open: (path, options) => openNative(engine, addon, path, options, uring),
     readInput(fd, description) {
       addon.enlargePipe(fd);
-      return inputOf(description, (into, done) => addon.readInput(fd, into, done));
+      return inputOf(description, (...call) => addon.readInput(fd, ...call));
     },
     ...(hasTls(addon) && { listenTls: (host, key) => listenNative(addon, host, key) }),
   };

@@ -1,7 +1,7 @@
 /** TLS of the addon's: what libssl decrypts goes to the buffers that are written, and no event. */
 import type { TlsConnection, TlsKey, TlsListening } from './engine.js';
 import { describeErrno, errnoName } from './errno.js';
-import { inputOf } from './native-input.js';
+import { type InputCall, inputOf } from './native-input.js';
 
 /** Missing where Node has no TLS of OpenSSL's. */
 export interface TlsAddon {
@@ -12,7 +12,7 @@ export interface TlsAddon {
   ): { errno: number } | { handle: number; port: number };
   /** Answers the handle of a connection, or 0 after `closeTlsListener`. */
   acceptTls(listener: number, done: (handle: number) => void): void;
-  readTls(link: number, buffer: Buffer, done: (bytesOrNegativeErrno: number) => void): void;
+  readTls(link: number, ...call: Parameters<InputCall>): void;
   /** Answers 0 when all have been taken. */
   writeTls(link: number, bytes: Buffer): number;
   closeTls(link: number): void;
@@ -46,9 +46,9 @@ export function listenNative(addon: TlsAddon, host: string, key: TlsKey): TlsLis
 function connectionOf(addon: TlsAddon, link: number): TlsConnection {
   let closed = false;
   return {
-    source: inputOf('a link', (into, done) => {
+    source: inputOf('a link', (...call) => {
       if (closed) throw new Error('the link was closed');
-      addon.readTls(link, into, done);
+      addon.readTls(link, ...call);
     }),
     write(bytes) {
       if (closed || addon.writeTls(link, bytes) !== 0) throw new Error('cannot write to a link');

@@ -11,6 +11,7 @@ import {
   standardOutput,
   streamSource,
   verifyTarget,
+  withEachRead,
 } from '../index.js';
 import { sayPlan } from './dry-run.js';
 import { openEngine } from './engine.js';
@@ -156,19 +157,18 @@ async function openInput(path: string, engine: Engine, signal: AbortSignal): Pro
 
 /** The source, until the signal: also a read that is waiting fails then. */
 function untilAborted(source: ByteSource, signal: AbortSignal): ByteSource {
-  return {
-    description: source.description,
-    read: (into) =>
+  return withEachRead(
+    source,
+    (read) =>
       new Promise((resolve, reject) => {
         const abort = () => reject(interrupted());
         if (signal.aborted) return abort();
         signal.addEventListener('abort', abort, { once: true });
-        source
-          .read(into)
+        read()
           .then(resolve, reject)
           .finally(() => signal.removeEventListener('abort', abort));
       }),
-  };
+  );
 }
 
 function interrupted(): LvmsyncError {

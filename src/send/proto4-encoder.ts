@@ -1,5 +1,6 @@
 import { addPiece, type Batch } from '../block/batch.js';
 import type { Engine } from '../block/engine.js';
+import { crc32c } from '../checksum/crc32c.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { createMarkedCursor } from '../extents/marked-cursor.js';
 import type { TransferDigest } from '../stream/digest.js';
@@ -35,7 +36,7 @@ export interface Proto4EncoderOptions {
   extents: Pick<ExtentSource, 'slices'>;
   /** What of the extents was discarded: it is not read. */
   discarded?: ExtentSource | undefined;
-  engine: Pick<Engine, 'crc32c' | 'findZeroBlocks'>;
+  engine: Pick<Engine, 'crc32c' | 'examine'>;
   /** Every record is added to it. */
   digest: TransferDigest;
   compress?: Compress | undefined;
@@ -77,7 +78,7 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
   }
 
   async function seal(batch: Batch): Promise<Sealed> {
-    const { data, zeroes } = await separateZeroes(batch);
+    const { data, zeroes, bodyCrc } = await separateZeroes(batch);
     const tables = [
       { type: RECORD.data, table: data },
       { type: RECORD.zero, table: zeroes },
@@ -93,7 +94,7 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
       .sort((one, other) => one.table.offsets[0]! - other.table.offsets[0]!)) {
       const isData = type === RECORD.data;
       const record = isData
-        ? await dataRecord(batch.buffer, data)
+        ? await dataRecord(batch.buffer, data, bodyCrc)
         : [encodeTableRecord(type, table)];
       add(sealed, table, record);
     }
@@ -110,23 +111,23 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
     sealed.endOffset = Math.max(sealed.endOffset, table.offsets[last]! + table.lengths[last]!);
   }
 
-  /** Moves the data to the front of the payload, in place, and lists both kinds of ranges. */
-  async function separateZeroes(
-    batch: Batch,
-  ): Promise<{ data: TableExtents; zeroes: TableExtents }> {
-    const data = emptyTable();
+  /**
+   * Moves the data to the front of the payload, in place, and lists both kinds of ranges. Where
+   * there are no zeroes the CRC of the plain record's body is known already.
+   */
+  async function separateZeroes(batch: Batch): Promise<Separated> {
+    const whole = emptyTable();
     const zeroes = emptyTable();
-    if (batch.count === 0) return { data, zeroes };
+    if (batch.count === 0) return { data: whole, zeroes };
+    for (let i = 0; i < batch.count; i++) append(whole, batch.offsets[i]!, batch.lengths[i]!);
+    if (!areBlocks(batch)) return { data: whole, zeroes };
     const last = batch.count - 1;
     const payloadEnd = batch.positions[last]! + batch.lengths[last]!;
     const payload = batch.buffer.subarray(PAYLOAD_POSITION, payloadEnd);
-    const isZero = areBlocks(batch)
-      ? await engine.findZeroBlocks(payload, ZERO_BLOCK_BYTES)
-      : undefined;
-    if (isZero === undefined || !isZero.includes(1)) {
-      for (let i = 0; i < batch.count; i++) append(data, batch.offsets[i]!, batch.lengths[i]!);
-      return { data, zeroes };
-    }
+    const tableCrc = crc32c(placeTable(batch.buffer, whole));
+    const isZero = await engine.examine(payload, ZERO_BLOCK_BYTES, tableCrc);
+    if (typeof isZero === 'number') return { data: whole, zeroes, bodyCrc: isZero };
+    const data = emptyTable();
     let dataEnd = PAYLOAD_POSITION;
     for (let i = 0; i < batch.count; i++) {
       const position = batch.positions[i]!;
@@ -146,30 +147,28 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
     return { data, zeroes };
   }
 
-  async function dataRecord(buffer: Buffer, data: TableExtents): Promise<Buffer[]> {
-    const tablePosition = PAYLOAD_POSITION - data.count * TABLE_ENTRY_BYTES;
-    const start = tablePosition - RECORD_HEADER_BYTES;
+  async function dataRecord(
+    buffer: Buffer,
+    data: TableExtents,
+    plainCrc: number | undefined,
+  ): Promise<Buffer[]> {
+    const table = placeTable(buffer, data);
+    const start = PAYLOAD_POSITION - table.length - RECORD_HEADER_BYTES;
     const decodedBytes = sumOf(data);
-    const end = PAYLOAD_POSITION + decodedBytes;
-    const packed = await tryCompress(buffer.subarray(PAYLOAD_POSITION, end));
-    writeTable(buffer, tablePosition, data);
-    const bodyCrc =
-      packed === undefined
-        ? await engine.crc32c(buffer.subarray(tablePosition, end))
-        : await engine.crc32c(
-            packed,
-            await engine.crc32c(buffer.subarray(tablePosition, PAYLOAD_POSITION)),
-          );
+    const payload = buffer.subarray(PAYLOAD_POSITION, PAYLOAD_POSITION + decodedBytes);
+    const packed = await tryCompress(payload);
+    const isPlain = packed === undefined;
     writeRecordHeader(buffer, start, {
       type: RECORD.data,
-      encoding: packed === undefined ? ENCODING.plain : ENCODING.zstd,
+      encoding: isPlain ? ENCODING.plain : ENCODING.zstd,
       extentCount: data.count,
-      payloadBytes: packed === undefined ? decodedBytes : packed.length,
+      payloadBytes: isPlain ? decodedBytes : packed.length,
       offset: data.offsets[0]!,
       decodedBytes,
-      bodyCrc,
+      bodyCrc:
+        (isPlain ? plainCrc : undefined) ?? (await engine.crc32c(packed ?? payload, crc32c(table))),
     });
-    if (packed === undefined) return [buffer.subarray(start, end)];
+    if (isPlain) return [buffer.subarray(start, PAYLOAD_POSITION + decodedBytes)];
     return [buffer.subarray(start, PAYLOAD_POSITION), packed];
   }
 
@@ -180,6 +179,19 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
   }
 
   return { bufferBytes: PAYLOAD_POSITION + MAX_PAYLOAD_BYTES, layOut, seal };
+}
+
+interface Separated {
+  data: TableExtents;
+  zeroes: TableExtents;
+  bodyCrc?: number;
+}
+
+/** Writes the table to its place in front of the payload. */
+function placeTable(buffer: Buffer, extents: TableExtents): Buffer {
+  const position = PAYLOAD_POSITION - extents.count * TABLE_ENTRY_BYTES;
+  writeTable(buffer, position, extents);
+  return buffer.subarray(position, PAYLOAD_POSITION);
 }
 
 /** Whether every piece but the last is whole blocks, so that blocks of the payload are blocks. */

@@ -1,14 +1,14 @@
 /** Both ends of a conversation notice when the other has stopped, however quietly. */
 import { LvmsyncError } from '../errors.js';
-import type { ByteSource } from '../stream/bytes.js';
+import { type ByteSource, withEachRead } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { RECORD } from '../stream/proto4.js';
 import type { StreamWriter } from './stream-writer.js';
 
 /**
- * The source, but a `read` that waits longer than `timeoutMs` fails; 0 means for ever.
+ * The source, but a read that waits longer than `timeoutMs` fails; 0 means for ever.
  *
- * @throws LvmsyncError PEER_STALLED from `read`
+ * @throws LvmsyncError PEER_STALLED from each read
  */
 export function withTimeout(source: ByteSource, timeoutMs: number): ByteSource {
   if (timeoutMs === 0) return source;
@@ -16,20 +16,17 @@ export function withTimeout(source: ByteSource, timeoutMs: number): ByteSource {
   // One timer for all reads: they are many.
   const timer = setTimeout(() => giveUp?.(stalledError(source.description, timeoutMs)), timeoutMs);
   timer.unref();
-  return {
-    description: source.description,
-    read(into) {
-      timer.refresh();
-      timer.ref();
-      return new Promise<number>((resolve, reject) => {
-        giveUp = reject;
-        source.read(into).then(resolve, reject);
-      }).finally(() => {
-        giveUp = undefined;
-        timer.unref();
-      });
-    },
-  };
+  return withEachRead(source, <T>(read: () => Promise<T>) => {
+    timer.refresh();
+    timer.ref();
+    return new Promise<T>((resolve, reject) => {
+      giveUp = reject;
+      read().then(resolve, reject);
+    }).finally(() => {
+      giveUp = undefined;
+      timer.unref();
+    });
+  });
 }
 
 /** Sends ALIVE whenever nothing else was sent for a third of the timeout. Returns what stops it. */

@@ -38,22 +38,33 @@ export function createRecordReader(
   let header: RecordHeader | undefined;
   let recordCount = 0;
 
-  /** Fills all of `into`; false when the source ended before the first byte. */
-  async function fill(into: Buffer, what: string): Promise<boolean> {
-    for (let filled = 0; filled < into.length; ) {
-      const readBytes = await source.read(into.subarray(filled));
-      if (readBytes === 0) {
-        if (filled === 0 && what === 'header') return false;
-        throw truncated(`inside the ${what} of record ${recordCount}`);
-      }
+  /** False when the source ended before the first byte. */
+  async function fillHeader(): Promise<boolean> {
+    for (let filled = 0; filled < headerBytes.length; ) {
+      const readBytes = await source.read(headerBytes.subarray(filled));
+      if (readBytes === 0 && filled === 0) return false;
+      if (readBytes === 0) throw truncated(`inside the header of record ${recordCount}`);
       filled += readBytes;
     }
     return true;
   }
 
+  /** Returns its checksum. */
+  async function fillBody(body: Buffer): Promise<number> {
+    let crc = 0;
+    for (let filled = 0; filled < body.length; ) {
+      const rest = body.subarray(filled);
+      const read = (await source.readChecked?.(rest, crc)) ?? { bytes: await source.read(rest) };
+      if (read.bytes === 0) throw truncated(`inside the body of record ${recordCount}`);
+      if ('crc' in read) crc = read.crc;
+      filled += read.bytes;
+    }
+    return source.readChecked === undefined ? engine.crc32c(body) : crc;
+  }
+
   async function nextHeader(): Promise<RecordHeader | undefined> {
     for (;;) {
-      if (!(await fill(headerBytes, 'header'))) return undefined;
+      if (!(await fillHeader())) return undefined;
       header = readRecordHeader(headerBytes, 0);
       if (!isSkippable(header.type)) return header;
       await skipBody(header);
@@ -71,9 +82,7 @@ export function createRecordReader(
     const start = tablePosition - RECORD_HEADER_BYTES;
     const end = payloadPosition + header.payloadBytes;
     headerBytes.copy(into, start);
-    const body = into.subarray(tablePosition, end);
-    if (body.length > 0) await fill(body, 'body');
-    if ((await engine.crc32c(body)) !== header.bodyCrc) {
+    if ((await fillBody(into.subarray(tablePosition, end))) !== header.bodyCrc) {
       throw damaged(`the checksum of record ${recordCount} is wrong`);
     }
     recordCount++;

@@ -134,6 +134,15 @@ describe("the addon's boundary", () => {
     assert.throws(() => addon.findZeroBlocks!(buffer, 0, ignore), TypeError);
     for (const values of [
       [],
+      [1, 1, 1, ignore],
+      [buffer, 0, 1, ignore],
+      [buffer, 1, -1, ignore],
+      [buffer, 1, 1, 1],
+    ]) {
+      assert.throws(() => addon.examine!(...values), TypeError);
+    }
+    for (const values of [
+      [],
       [buffer, 1, 1, ignore],
       [1, buffer, 1, ignore],
       [buffer, buffer.subarray(1), 1, ignore],

@@ -36,6 +36,7 @@ function startBatches(): Promise<unknown> {
       await Promise.all([
         engine.crc32c(batch.buffer),
         engine.findZeroBlocks(batch.buffer, 4096),
+        engine.examine(batch.buffer, 4096, 0),
         engine.findEqualBlocks(batch.buffer, batch.buffer, 4096),
         engine.hashPieces(batch),
       ]);

@@ -121,6 +121,35 @@ for (const engine of [js, native]) {
 }
 
 for (const engine of [js, native]) {
+  test(`when bytes are examined then the ${engine.name} engine answers their CRC, or which blocks are zero`, async () => {
+    const random = createRandom(4);
+    for (const [bytes, blockBytes] of [
+      [1 << 20, 4096],
+      [300_001, 4096],
+      [100_003, 100_000],
+      [5000, 512],
+      [1, 4096],
+      [0, 4096],
+    ] as const) {
+      for (const memory of [Buffer.alloc(bytes), engine.allocate(bytes + 1).subarray(0, bytes)]) {
+        random.bytes(bytes).copy(memory);
+        const seed = random.below(2 ** 32);
+        const blockCount = Math.ceil(bytes / blockBytes);
+        for (let start = 0; start < bytes; start += blockBytes) memory[start] = 1;
+        assert.equal(await engine.examine(memory, blockBytes, seed), crc32c(memory, seed));
+        if (blockCount === 0) continue;
+        const isZero = new Uint8Array(blockCount);
+        for (const block of [blockCount - 1, random.below(blockCount)]) {
+          memory.subarray(block * blockBytes, (block + 1) * blockBytes).fill(0);
+          isZero[block] = 1;
+          assert.deepEqual(await engine.examine(memory, blockBytes, seed), isZero);
+        }
+      }
+    }
+  });
+}
+
+for (const engine of [js, native]) {
   test(`when pieces of a buffer are hashed then the ${engine.name} engine answers the first 16 bytes of the SHA-256 of each`, async () => {
     const random = createRandom(3);
     for (const allocate of [engine.allocate, (bytes: number) => Buffer.alloc(bytes)]) {
