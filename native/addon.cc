@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,11 +13,12 @@
 #include "crc32c.h"
 #include "environment.h"
 #include "file_tasks.h"
-#include "input_task.h"
+#include "input.h"
 #include "pages.h"
 #include "plan.h"
 #include "sha256.h"
-#include "tls_tasks.h"
+#include "start_input.h"
+#include "tls_exports.h"
 
 namespace lvmsync {
 
@@ -44,14 +44,10 @@ class Lease {
   std::shared_ptr<Pages> pages_;
 };
 
-Environment* Of(const Napi::CallbackInfo& info) {
-  return info.Env().GetInstanceData<Environment>();
-}
-
 // The open file that argument 0 stands for, or nullptr.
 const OpenFile* FileOf(const Napi::CallbackInfo& info) {
   if (!info[0].IsNumber()) return nullptr;
-  return Of(info)->FindFile(info[0].As<Napi::Number>().DoubleValue());
+  return EnvironmentOf(info)->FindFile(info[0].As<Napi::Number>().DoubleValue());
 }
 
 // setQueueDepth(requests)
@@ -60,13 +56,13 @@ Napi::Value SetQueueDepth(const Napi::CallbackInfo& info) {
   if (!(requests >= 1 && requests <= kMaxQueueDepth)) {
     return ThrowTypeError(info.Env(), "requests must be between 1 and 1024");
   }
-  Of(info)->SetQueueDepth(static_cast<uint32_t>(requests));
+  EnvironmentOf(info)->SetQueueDepth(static_cast<uint32_t>(requests));
   return info.Env().Undefined();
 }
 
 // startUring(): 0, or the errno that says why there is no io_uring
 Napi::Value StartUring(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), Of(info)->StartUring());
+  return Napi::Number::New(info.Env(), EnvironmentOf(info)->StartUring());
 }
 
 // allocate(bytes): ArrayBuffer
@@ -81,7 +77,7 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
     Napi::RangeError::New(info.Env(), "out of memory").ThrowAsJavaScriptException();
     return Napi::Value();
   }
-  auto lease = std::make_unique<Lease>(Of(info)->pages(), pages);
+  auto lease = std::make_unique<Lease>(EnvironmentOf(info)->pages(), pages);
   return Napi::ArrayBuffer::New(
       info.Env(), pages->data(), pages->bytes(),
       [](Napi::Env, void*, Lease* ended) { delete ended; }, lease.release());
@@ -98,7 +94,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
                          info[2].As<Napi::Boolean>()};
   const BackendKind backend =
       info[3].As<Napi::Boolean>() ? BackendKind::kUring : BackendKind::kThreads;
-  Environment* environment = Of(info);
+  Environment* environment = EnvironmentOf(info);
   environment->StartTask(std::make_unique<OpenTask>(info[4].As<Napi::Function>(), environment,
                                                     std::move(options), backend));
   return info.Env().Undefined();
@@ -117,7 +113,7 @@ Napi::Value StartBatch(const Napi::CallbackInfo& info, Direction direction) {
   if (const char* wrong = ReadPieces(info, 1, &pieces)) return ThrowTypeError(info.Env(), wrong);
   if (!info[6].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
 
-  Environment* environment = Of(info);
+  Environment* environment = EnvironmentOf(info);
   std::shared_ptr<Pages> memory = environment->pages()->Find(pieces.front().memory);
   std::vector<Request> requests = Plan(*open->file, direction, std::move(pieces));
   auto operation =
@@ -143,7 +139,7 @@ Napi::Value Clear(const Napi::CallbackInfo& info) {
   if (const char* wrong = ReadRanges(info, 2, &ranges)) return ThrowTypeError(info.Env(), wrong);
   if (!info[5].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
 
-  Environment* environment = Of(info);
+  Environment* environment = EnvironmentOf(info);
   const Clearing how = info[1].As<Napi::Boolean>() ? Clearing::kDiscard : Clearing::kZero;
   environment->StartTask(std::make_unique<ClearTask>(
       info[5].As<Napi::Function>(), environment->pool(), open->file, how, std::move(ranges)));
@@ -154,7 +150,8 @@ Napi::Value StartFileTask(const Napi::CallbackInfo& info, FileTask::Method metho
   const OpenFile* open = FileOf(info);
   if (open == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open file");
   if (!info[1].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
-  Of(info)->StartTask(std::make_unique<FileTask>(info[1].As<Napi::Function>(), open->file, method));
+  EnvironmentOf(info)->StartTask(
+      std::make_unique<FileTask>(info[1].As<Napi::Function>(), open->file, method));
   return info.Env().Undefined();
 }
 
@@ -165,13 +162,9 @@ Napi::Value Flush(const Napi::CallbackInfo& info) { return StartFileTask(info, &
 Napi::Value Close(const Napi::CallbackInfo& info) {
   const Napi::Value result = StartFileTask(info, &File::Close);
   if (!info.Env().IsExceptionPending()) {
-    Of(info)->RemoveFile(info[0].As<Napi::Number>().DoubleValue());
+    EnvironmentOf(info)->RemoveFile(info[0].As<Napi::Number>().DoubleValue());
   }
   return result;
-}
-
-bool IsUint8Array(const Napi::Value& value) {
-  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
 }
 
 // enlargePipe(fd)
@@ -181,120 +174,23 @@ Napi::Value EnlargePipeOf(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-bool IsUint32(const Napi::Value& value) {
-  if (!value.IsNumber()) return false;
-  const double number = value.As<Napi::Number>().DoubleValue();
-  return number >= 0 && number <= UINT32_MAX && number == static_cast<uint32_t>(number);
-}
-
-// The arguments behind the first: (…, buffer, crcSeed, done).
-Napi::Value StartInput(const Napi::CallbackInfo& info, std::shared_ptr<Input> input) {
-  if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "buffer must be a Buffer");
-  if (!info[2].IsUndefined() && !IsUint32(info[2])) {
-    return ThrowTypeError(info.Env(), "crcSeed must be undefined or a 32-bit number");
-  }
-  if (!info[3].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
-  auto buffer = info[1].As<Napi::Uint8Array>();
-  if (buffer.ByteLength() == 0) return ThrowTypeError(info.Env(), "buffer must not be empty");
-
-  Environment* environment = Of(info);
-  std::optional<uint32_t> crc_seed;
-  if (!info[2].IsUndefined()) crc_seed = info[2].As<Napi::Number>().Uint32Value();
-  InputSpan span = {buffer.Data(), buffer.ByteLength(), environment->pages()->Find(buffer.Data())};
-  environment->StartTask(std::make_unique<InputTask>(
-      info[3].As<Napi::Function>(), info[1].As<Napi::Object>(), environment->pool(),
-      std::move(input), std::move(span), crc_seed));
-  return info.Env().Undefined();
-}
-
 // readInput(fd, buffer, crcSeed, done)
 Napi::Value ReadInput(const Napi::CallbackInfo& info) {
   if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
   return StartInput(info, std::make_shared<PipeInput>(info[0].As<Napi::Number>().Int32Value()));
 }
 
-// listenTls(host, identity, psk): { handle, port } or { errno }
-Napi::Value ListenTls(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) return ThrowTypeError(info.Env(), "host must be a string");
-  if (!info[1].IsString()) return ThrowTypeError(info.Env(), "identity must be a string");
-  if (!IsUint8Array(info[2]) || info[2].As<Napi::Uint8Array>().ByteLength() != kPskBytes) {
-    return ThrowTypeError(info.Env(), "psk must be 32 bytes");
-  }
-  TlsKey key = {info[1].As<Napi::String>(), {}};
-  const auto psk = info[2].As<Napi::Uint8Array>();
-  std::copy_n(psk.Data(), kPskBytes, key.psk.begin());
-  std::shared_ptr<TlsListener> listener;
-  const int error = TlsListener::Listen(info[0].As<Napi::String>(), std::move(key), &listener);
-  Napi::Object result = Napi::Object::New(info.Env());
-  if (error != 0) {
-    result.Set("errno", error);
-    return result;
-  }
-  result.Set("port", listener->port());
-  result.Set("handle", Of(info)->listeners().Add(std::move(listener)));
-  return result;
-}
-
-template <typename Object>
-std::shared_ptr<Object> Find(const Napi::CallbackInfo& info, const Handles<Object>& handles) {
-  return info[0].IsNumber() ? handles.Find(info[0].As<Napi::Number>().DoubleValue()) : nullptr;
-}
-
-// acceptTls(listener, done)
-Napi::Value AcceptTls(const Napi::CallbackInfo& info) {
-  Environment* environment = Of(info);
-  auto listener = Find(info, environment->listeners());
-  if (listener == nullptr) return ThrowTypeError(info.Env(), "handle must be of a listener");
-  if (!info[1].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
-  environment->StartTask(
-      std::make_unique<AcceptTask>(info[1].As<Napi::Function>(), environment, std::move(listener)));
-  return info.Env().Undefined();
-}
-
-// readTls(link, buffer, crcSeed, done)
-Napi::Value ReadTls(const Napi::CallbackInfo& info) {
-  auto link = Find(info, Of(info)->links());
-  if (link == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open link");
-  return StartInput(info, std::move(link));
-}
-
-// writeTls(link, bytes): 0 or an errno
-Napi::Value WriteTls(const Napi::CallbackInfo& info) {
-  const auto link = Find(info, Of(info)->links());
-  if (link == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open link");
-  if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
-  const auto bytes = info[1].As<Napi::Uint8Array>();
-  return Napi::Number::New(info.Env(), link->Write(bytes.Data(), bytes.ByteLength()));
-}
-
-template <typename Object>
-Napi::Value ShutDown(const Napi::CallbackInfo& info, Handles<Object>* handles) {
-  const auto object = Find(info, *handles);
-  if (object == nullptr) return info.Env().Undefined();
-  object->Shutdown();
-  handles->Remove(info[0].As<Napi::Number>().DoubleValue());
-  return info.Env().Undefined();
-}
-
-// closeTlsListener(listener). What waits for its next link is answered that no more will come.
-Napi::Value CloseTlsListener(const Napi::CallbackInfo& info) {
-  return ShutDown(info, &Of(info)->listeners());
-}
-
-// closeTls(link). What reads from it is answered.
-Napi::Value CloseTls(const Napi::CallbackInfo& info) { return ShutDown(info, &Of(info)->links()); }
-
 // The content that an argument, the first unless said, stands for.
 Content ContentOf(const Napi::CallbackInfo& info, size_t argument = 0) {
   auto buffer = info[argument].As<Napi::Uint8Array>();
-  return {buffer.Data(), buffer.ByteLength(), Of(info)->pages()->Find(buffer.Data())};
+  return {buffer.Data(), buffer.ByteLength(), EnvironmentOf(info)->pages()->Find(buffer.Data())};
 }
 
 // Answers at once, or undefined when `done` will be called with the answer.
 Napi::Value StartContentTask(const Napi::CallbackInfo& info, std::unique_ptr<Task> task,
                              bool at_once) {
   if (!at_once) {
-    Of(info)->StartTask(std::move(task));
+    EnvironmentOf(info)->StartTask(std::move(task));
     return info.Env().Undefined();
   }
   task->Run();
@@ -415,14 +311,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (FindSha256() != nullptr) {
     exports.Set("hashPieces", Napi::Function::New<StartHashPieces>(env, "hashPieces"));
   }
-  if (FindOpenSsl() != nullptr) {
-    exports.Set("listenTls", Napi::Function::New<ListenTls>(env, "listenTls"));
-    exports.Set("acceptTls", Napi::Function::New<AcceptTls>(env, "acceptTls"));
-    exports.Set("readTls", Napi::Function::New<ReadTls>(env, "readTls"));
-    exports.Set("writeTls", Napi::Function::New<WriteTls>(env, "writeTls"));
-    exports.Set("closeTls", Napi::Function::New<CloseTls>(env, "closeTls"));
-    exports.Set("closeTlsListener", Napi::Function::New<CloseTlsListener>(env, "closeTlsListener"));
-  }
+  ExportTls(env, exports);
   return exports;
 }
 

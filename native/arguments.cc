@@ -36,6 +36,20 @@ Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
   return Napi::Value();
 }
 
+Environment* EnvironmentOf(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Environment>();
+}
+
+bool IsUint8Array(const Napi::Value& value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+}
+
+bool IsUint32(const Napi::Value& value) {
+  if (!value.IsNumber()) return false;
+  const double number = value.As<Napi::Number>().DoubleValue();
+  return number >= 0 && number <= UINT32_MAX && number == static_cast<uint32_t>(number);
+}
+
 const char* ReadPieces(const Napi::CallbackInfo& info, size_t first, std::vector<Piece>* pieces) {
   if (!IsArrayOf(info[first], napi_uint8_array)) return "buffer must be a Buffer";
   if (!IsArrayOf(info[first + 1], napi_float64_array)) return "offsets must be a Float64Array";

@@ -5,13 +5,12 @@
 #include <utility>
 
 #include "crc32c.h"
+#include "sockets.h"
 
 namespace lvmsync {
 
 namespace {
 
-// How often a waiting thread looks whether it is to end.
-constexpr int kPollMilliseconds = 100;
 // The checksum meets what has just been read in the cache of its core.
 constexpr size_t kStepBytes = 256 << 10;
 

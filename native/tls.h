@@ -12,6 +12,7 @@
 #include "file.h"
 #include "input.h"
 #include "openssl.h"
+#include "sockets.h"
 #include "thread_pool.h"
 
 namespace lvmsync {
@@ -24,10 +25,10 @@ struct TlsKey {
   std::array<uint8_t, kPskBytes> psk;
 };
 
-// What the links of one listener have in common.
+// What the links of one listener, or of one end that connects, have in common.
 class TlsContext {
  public:
-  // nullptr when OpenSSL refuses.
+  // nullptr when OpenSSL refuses, or is not there.
   static std::shared_ptr<const TlsContext> Create(TlsKey key);
   TlsContext(const OpenSsl& library, SslContext* context, TlsKey key)
       : library_(library), context_(context), key_(std::move(key)) {}
@@ -39,33 +40,47 @@ class TlsContext {
   SslContext* context() const { return context_; }
 
  private:
-  static unsigned int GivePsk(Ssl* ssl, const char* identity, unsigned char* psk,
+  static unsigned int TakePsk(Ssl* ssl, const char* identity, unsigned char* psk,
                               unsigned int max_bytes);
+  static unsigned int OfferPsk(Ssl* ssl, const char* hint, char* identity,
+                               unsigned int max_identity_bytes, unsigned char* psk,
+                               unsigned int max_bytes);
+  static const TlsKey& KeyOf(Ssl* ssl);
 
   const OpenSsl& library_;
   SslContext* context_;
   TlsKey key_;
 };
 
-// A connection that was accepted. The first read carries out the handshake.
+enum class TlsRole { kServer, kClient };
+
+// A connection. One thread may read and one may write at a time.
 class TlsLink : public Input {
  public:
-  // nullptr when there is no memory. `socket` does not block.
+  // nullptr when there is no memory. `socket` does not block. The first read of a server carries
+  // out the handshake.
   static std::shared_ptr<TlsLink> Create(std::shared_ptr<const TlsContext> context,
-                                         Descriptor socket);
+                                         Descriptor socket, TlsRole role);
+  // Connects, and proves that the other end has the key. Returns 0 and sets `link`, or returns an
+  // errno: EPROTO when the other end does not have it.
+  static int Connect(const SocketAddress& address, TlsKey key, int timeout_milliseconds,
+                     const ThreadPool& pool, std::shared_ptr<TlsLink>* link);
   TlsLink(std::shared_ptr<const TlsContext> context, Descriptor socket, Ssl* ssl)
       : context_(std::move(context)), socket_(std::move(socket)), ssl_(ssl) {}
   ~TlsLink() override { context_->library().SSL_free(ssl_); }
   TlsLink(const TlsLink&) = delete;
   TlsLink& operator=(const TlsLink&) = delete;
 
-  // For one thread at a time. What ended it once is what every later read answers.
+  // What ended it once is what every later read answers.
   int64_t Read(uint8_t* into, size_t bytes, int wait_milliseconds) override;
 
-  // A few bytes, without waiting. Returns 0 or an errno.
-  int Write(const uint8_t* from, size_t bytes);
+  // Writes all of it, however long that takes. Returns 0 or an errno.
+  int Write(const uint8_t* from, size_t bytes, const ThreadPool& pool);
 
-  // Ends whatever reads or will read.
+  // Tells the other end that no more will come. Returns 0 or an errno.
+  int End(const ThreadPool& pool);
+
+  // Ends whatever reads or writes, or will.
   void Shutdown();
 
  private:
@@ -75,12 +90,22 @@ class TlsLink : public Input {
     short wait_for;
     std::optional<int64_t> end;
   };
-  Attempt TryRead(uint8_t* into, size_t bytes);
+  // Takes the socket for reading, and a buffer before it for writing. False without memory.
+  bool Attach();
+  // One call of OpenSSL's.
+  template <typename Call>
+  Attempt Try(const Call& call);
+  // Lets go of what waits in the buffer.
+  Attempt TryFlush();
+  // Tries until it is done, its bytes included. Returns 0 or an errno.
+  template <typename Call>
+  int Carry(const Call& call, int timeout_milliseconds, const ThreadPool& pool);
 
   const std::shared_ptr<const TlsContext> context_;
   const Descriptor socket_;
   std::mutex mutex_;  // of ssl_, which is for one thread at a time
   Ssl* const ssl_;
+  Bio* written_ = nullptr;      // of ssl_, too
   std::optional<int64_t> end_;  // for the reading thread
 };
 

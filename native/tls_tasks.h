@@ -1,8 +1,12 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "environment.h"
+#include "pages.h"
 #include "tls.h"
 
 namespace lvmsync {
@@ -20,6 +24,49 @@ class AcceptTask : public Task {
   Environment* environment_;
   std::shared_ptr<const TlsListener> listener_;
   std::shared_ptr<TlsLink> link_;
+};
+
+// Connects. Answers { handle } or { errno }.
+class ConnectTask : public Task {
+ public:
+  ConnectTask(const Napi::Function& done, Environment* environment, SocketAddress address,
+              TlsKey key, int timeout_milliseconds);
+  void Run() override;
+  void Fail(int error) override { error_ = error; }
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  Environment* environment_;
+  SocketAddress address_;
+  TlsKey key_;
+  int timeout_milliseconds_;
+  std::shared_ptr<TlsLink> link_;
+  int error_ = 0;
+};
+
+// Bytes to be written, which stay where they are or are the task's own.
+struct TlsBytes {
+  const uint8_t* data;
+  size_t bytes;
+  std::shared_ptr<const Pages> pages;
+  std::vector<uint8_t> copy;
+};
+
+// Writes to a link; without bytes, ends it. Answers 0 or an errno.
+class TlsWriteTask : public Task {
+ public:
+  TlsWriteTask(const Napi::Function& done, const Napi::Object& buffer, const ThreadPool& pool,
+               std::shared_ptr<TlsLink> link, TlsBytes bytes);
+  void Run() override;
+  void Fail(int error) override { error_ = error; }
+  Napi::Value Result(Napi::Env env) override { return Napi::Number::New(env, error_); }
+
+ private:
+  Napi::ObjectReference buffer_;
+  const ThreadPool& pool_;
+  std::shared_ptr<TlsLink> link_;
+  TlsBytes bytes_;
+  int error_ = 0;
 };
 
 }  // namespace lvmsync

@@ -48,6 +48,12 @@ export interface Engine {
    */
   listenTls?(host: string, key: TlsKey): TlsListening;
   /**
+   * Connects by TLS 1.3 to a numeric address, and to nobody who does not have the key.
+   *
+   * @throws Error that says why it cannot
+   */
+  connectTls?(address: TlsAddress, key: TlsKey, timeoutMs: number): Promise<TlsConnection>;
+  /**
    * Opens a block device or a regular file with O_DIRECT (buffered where a file system has no
    * O_DIRECT). Never creates, never truncates.
    *
@@ -62,6 +68,11 @@ export interface TlsKey {
   psk: Buffer;
 }
 
+export interface TlsAddress {
+  host: string;
+  port: number;
+}
+
 export interface TlsListening {
   readonly port: number;
   /** The next connection, whoever it is: its first read proves the key. Undefined after `close`. */
@@ -70,12 +81,14 @@ export interface TlsListening {
   close(): void;
 }
 
-/** Each one that reads keeps a thread of the engine's busy. */
+/** Each read and each write keeps a thread of the engine's busy: one of either at a time. */
 export interface TlsConnection {
   readonly source: ByteSource;
-  /** A few bytes, when something has been read. @throws Error when they do not go out at once */
-  write(bytes: Buffer): void;
-  /** A read under way fails. */
+  /** Resolves when the bytes have been taken. The one who was connected to reads before. */
+  write(bytes: Buffer): Promise<void>;
+  /** Tells the other end that nothing more will be written. */
+  end(): Promise<void>;
+  /** What is under way fails. */
   close(): void;
 }
 

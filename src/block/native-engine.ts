@@ -9,7 +9,7 @@ import { loadAddon } from './installation.js';
 import { type IoFailure, openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
 import { type InputCall, inputOf } from './native-input.js';
-import { hasTls, listenNative, type TlsAddon } from './native-tls.js';
+import { connectNative, hasTls, listenNative, type TlsAddon } from './native-tls.js';
 
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
 interface Addon extends Partial<TlsAddon> {
@@ -133,7 +133,10 @@ export function createNativeEngine(
       addon.enlargePipe(fd);
       return inputOf(description, (...call) => addon.readInput(fd, ...call));
     },
-    ...(hasTls(addon) && { listenTls: (host, key) => listenNative(addon, host, key) }),
+    ...(hasTls(addon) && {
+      listenTls: (host, key) => listenNative(addon, host, key),
+      connectTls: (...call) => connectNative(addon, ...call),
+    }),
   };
   return { engine, note };
 }

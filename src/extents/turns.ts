@@ -9,9 +9,12 @@ const TURN_MS = 2;
 /** Of all who take turns together, since they share one thread. */
 let turnStart = performance.now();
 
-/** Lets the event loop have a turn, unless it has had one within the last few milliseconds. */
-export async function leaveTurn(): Promise<void> {
-  if (performance.now() - turnStart < TURN_MS) return;
+/** True once the loop has waited for some milliseconds: then `await nextTurn()`. */
+export function isTurnOver(): boolean {
+  return performance.now() - turnStart >= TURN_MS;
+}
+
+export async function nextTurn(): Promise<void> {
   // What an event has led to goes on in the turn of that event: the next one is another.
   await setImmediate();
   await setImmediate();
@@ -26,7 +29,7 @@ export async function* inTurns<T>(
   items: Iterable<T> | AsyncIterable<T>,
 ): AsyncGenerator<T, void, void> {
   for await (const item of items) {
-    await leaveTurn();
+    if (isTurnOver()) await nextTurn();
     yield item;
   }
 }

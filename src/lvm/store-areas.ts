@@ -21,7 +21,11 @@ export interface ReadAreasOptions {
 const MAX_AREAS_PER_BATCH = 128;
 const BATCH_BYTES = 2 ** 20;
 /** One batch is parsed while the others are being read: with fewer the disk runs dry meanwhile. */
-const BATCHES = 6;
+const MIN_BATCHES = 6;
+/** What is read ahead in a large store: the disk has work while this thread gets no turn. */
+const READ_AHEAD_BYTES = 12 * 2 ** 20;
+/** So many areas that were full are worth another batch ahead. */
+const FULL_AREAS_PER_BATCH = 4;
 const MAX_SETTLING_READS = 10;
 
 interface Reading {
@@ -42,22 +46,30 @@ export async function* readAreas(
   { engine, signal }: ReadAreasOptions,
 ): AsyncGenerator<AreaRun, void, void> {
   const batchAreas = areasPerBatch(layout);
+  const batchBytes = batchAreas * layout.chunkBytes;
+  const maxBatches = Math.max(MIN_BATCHES, Math.floor(READ_AHEAD_BYTES / batchBytes));
   const free: Batch[] = [];
   const inFlight: Reading[] = [];
   let batchesMade = 0;
   let next = 0;
-  // Most stores are far from full, so the first reads are short.
+  // Most stores are far from full, so the first reads are short, and few.
   let areaCount = 1;
+  let areasTaken = 0;
+
+  function mayMakeBatch(): boolean {
+    const wanted = MIN_BATCHES + areasTaken / FULL_AREAS_PER_BATCH;
+    return batchesMade < Math.min(wanted, maxBatches);
+  }
 
   function newBatch(): Batch {
     batchesMade++;
-    return createBatch(engine.allocate(batchAreas * layout.chunkBytes), batchAreas);
+    return createBatch(engine.allocate(batchBytes), batchAreas);
   }
 
   try {
     while (next < endArea || inFlight.length > 0) {
       throwIfAborted(signal, store);
-      while (next < endArea && (free.length > 0 || batchesMade < BATCHES)) {
+      while (next < endArea && (free.length > 0 || mayMakeBatch())) {
         const count = Math.min(areaCount, endArea - next);
         inFlight.push(startReading(store, layout, free.pop() ?? newBatch(), next, count));
         next += count;
@@ -68,6 +80,7 @@ export async function* readAreas(
       inFlight.shift();
       swapOnBigEndian(run.words);
       yield run;
+      areasTaken += run.areaCount;
       free.push(batch);
     }
   } finally {

@@ -28,10 +28,11 @@ export interface BadEntry {
 }
 
 /** An entry is the origin's chunk and the store's chunk, each a low and a high word. */
-const ENTRY_WORDS = 4;
+export const ENTRY_WORDS = 4;
 const OLD_WORD = 0;
 const NEW_WORD = 2;
 const HIGH_WORD = 2 ** 32;
+const MAX_WORD = HIGH_WORD - 1;
 
 /** The list ends at the first entry that points at the store's chunk 0, its header. */
 export function countEntries(words: Uint32Array, maxEntries: number): number {
@@ -62,23 +63,40 @@ export function addEntries(
   return undefined;
 }
 
-function findOutside(
+function findOutside(checks: EntryChecks, words: Uint32Array, count: number): BadEntry | undefined {
+  const oldEnd = Math.min(checks.originChunks, MAX_WORD) >>> 0;
+  // The data chunks of one area, as far as the store goes: neighbours are nearly always in one.
+  let newStart = 0;
+  let newEnd = 0;
+  const end = count * ENTRY_WORDS;
+  for (let word = 0; word < end; word += ENTRY_WORDS) {
+    const newLow = words[word + NEW_WORD]!;
+    const isNarrow = (words[word + OLD_WORD + 1]! | words[word + NEW_WORD + 1]!) === 0;
+    const isInside = words[word + OLD_WORD]! < oldEnd && newLow >= newStart && newLow < newEnd;
+    if (isNarrow && isInside) continue;
+    const bad = checkEntry(checks, words, word / ENTRY_WORDS);
+    if (bad) return bad;
+    const { storeChunks, entriesPerArea } = checks.layout;
+    const areaStride = entriesPerArea + 1;
+    const area = Math.floor((chunkAt(words, word / ENTRY_WORDS, NEW_WORD) - 1) / areaStride);
+    const firstData = 2 + area * areaStride;
+    newStart = Math.min(firstData, MAX_WORD) >>> 0;
+    newEnd = Math.min(firstData + entriesPerArea, storeChunks, MAX_WORD) >>> 0;
+  }
+  return undefined;
+}
+
+function checkEntry(
   { originChunks, layout }: EntryChecks,
   words: Uint32Array,
-  count: number,
+  entry: number,
 ): BadEntry | undefined {
-  const { storeChunks, entriesPerArea } = layout;
-  const areaStride = entriesPerArea + 1;
-  for (let entry = 0; entry < count; entry++) {
-    const old = chunkAt(words, entry, OLD_WORD);
-    if (old >= originChunks) return { entry, fault: 'old-outside', chunk: old };
-    const stored = chunkAt(words, entry, NEW_WORD);
-    if (stored >= storeChunks) return { entry, fault: 'new-outside', chunk: stored };
-    // The remainder of a word is many times cheaper than that of a larger number.
-    const newLow = words[entry * ENTRY_WORDS + NEW_WORD]!;
-    const remainder = stored === newLow ? newLow % areaStride : stored % areaStride;
-    if (remainder === 1) return { entry, fault: 'new-is-metadata', chunk: stored };
-  }
+  const old = chunkAt(words, entry, OLD_WORD);
+  if (old >= originChunks) return { entry, fault: 'old-outside', chunk: old };
+  const stored = chunkAt(words, entry, NEW_WORD);
+  if (stored >= layout.storeChunks) return { entry, fault: 'new-outside', chunk: stored };
+  const areaStride = layout.entriesPerArea + 1;
+  if (stored % areaStride === 1) return { entry, fault: 'new-is-metadata', chunk: stored };
   return undefined;
 }
 

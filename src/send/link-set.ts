@@ -1,5 +1,5 @@
 /** The links that the records of one transfer go over. */
-import { leaveTurn } from '../extents/turns.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 
 export interface LinkSet {
@@ -46,7 +46,7 @@ export function createLinkSet(writers: readonly StreamWriter[]): LinkSet {
         member = freeMember();
       }
       // What a link takes at once is encrypted in one go.
-      await leaveTurn();
+      if (isTurnOver()) await nextTurn();
       if (failure !== undefined || member === undefined) throw failure?.error;
       const { writer } = member;
       const last = parts.length - 1;

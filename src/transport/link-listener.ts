@@ -8,14 +8,12 @@ import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Engine, TlsListening } from '../block/engine.js';
 import { streamSource } from './byte-source.js';
-import type { ReceivedLink } from './link.js';
+import { MAX_ENGINE_LINKS, type ReceivedLink } from './link.js';
 import { createStreamWriter } from './stream-writer.js';
 import { IDENTITY, pskServerOptions } from './tls-link.js';
 
 /** Bytes that Node may read ahead of a link. */
 const WAITING_BYTES = 256 << 10;
-/** Every link that the engine reads takes a thread of its sixteen, which others need too. */
-const MAX_ENGINE_LINKS = 4;
 
 export interface LinkListener {
   /** Stops listening and removes the socket; what was accepted stays. */
@@ -108,7 +106,7 @@ async function acceptAll(
     let isOpen = true;
     onLink({
       source: connection.source,
-      write: async (bytes) => connection.write(bytes),
+      write: connection.write,
       destroy() {
         if (isOpen) connected--;
         isOpen = false;

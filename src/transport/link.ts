@@ -1,11 +1,16 @@
 import type { Socket } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import type { ByteSource } from '../stream/bytes.js';
+import { streamSource } from './byte-source.js';
+
+/** Every link that the engine carries takes threads of its sixteen, which others need too. */
+export const MAX_ENGINE_LINKS = 4;
 
 /** A way to a receiver beside the channel that it was started over. */
 export interface Link {
   readonly input: Writable;
-  readonly output: Readable;
+  /** What is answered. */
+  readonly source: ByteSource;
   destroy(): void;
 }
 
@@ -27,7 +32,11 @@ export interface LinkOpener {
 }
 
 /** A connected socket with `allowHalfOpen`, so that each direction ends by itself. */
-export function socketLink(socket: Socket): Link {
+export function socketLink(socket: Socket, description: string): Link {
   socket.on('error', () => {}); // whoever reads or writes meets it
-  return { input: socket, output: socket, destroy: () => socket.destroy() };
+  return {
+    input: socket,
+    source: streamSource(socket, description),
+    destroy: () => socket.destroy(),
+  };
 }

@@ -42,7 +42,7 @@ export function opensshLinks({ command, description }: OpensshOptions): LinkOpen
         .catch((cause: unknown) => {
           throw failed(description, 'the forwarded socket does not answer', cause);
         });
-      return socketLink(socket);
+      return socketLink(socket, description);
     },
     async close() {
       const started = await forward?.catch(() => undefined);

@@ -2,13 +2,19 @@
  * Links over TLS 1.3 with a pre-shared key, in place of SSH's encryption: the key comes through the
  * SSH channel, so that SSH's authentication of both ends holds here too.
  */
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
+import { Writable } from 'node:stream';
 import { connect, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Engine, TlsAddress, TlsConnection } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { type Link, socketLink } from './link.js';
 
 export const IDENTITY = 'lvmsync';
+
+/** Bytes that may wait here before a write asks the sender to hold. */
+const WAITING_BYTES = 1 << 20;
 
 /** The cipher suite is the one that Node's kind of pre-shared key is for (SHA-256). */
 const ONLY_PSK = {
@@ -26,18 +32,76 @@ export function pskServerOptions(psk: string): TlsOptions {
   };
 }
 
-export interface TlsAddress {
-  host: string;
-  port: number;
+export interface KeyedAddress extends TlsAddress {
   /** In hexadecimal. */
   psk: string;
 }
 
-/** @throws LvmsyncError CONNECT_FAILED, also when the other end does not have the key */
+/**
+ * By the engine, which encrypts beside this thread, or where it cannot by Node.
+ *
+ * @throws LvmsyncError CONNECT_FAILED, also when the other end does not have the key
+ */
 export async function connectTlsLink(
-  { host, port, psk }: TlsAddress,
+  address: KeyedAddress,
   timeoutMs: number,
+  engine: Pick<Engine, 'connectTls'>,
 ): Promise<Link> {
+  const { host, port } = address;
+  try {
+    return engine.connectTls === undefined
+      ? await connectByNode(address, timeoutMs)
+      : engineLink(await connectByEngine(engine.connectTls, address, timeoutMs));
+  } catch (cause) {
+    const reason = reasonOf(cause).words;
+    throw new LvmsyncError('CONNECT_FAILED', `${host} port ${port}: ${reason.trim()}`, {
+      cause,
+      hint: 'let the port through the firewall, or leave --data-channel away',
+    });
+  }
+}
+
+/** The addresses of a host in turn, as the resolver has them. */
+async function connectByEngine(
+  connectTls: NonNullable<Engine['connectTls']>,
+  { host, port, psk }: KeyedAddress,
+  timeoutMs: number,
+): Promise<TlsConnection> {
+  const key = { identity: IDENTITY, psk: Buffer.from(psk, 'hex') };
+  let failure: unknown = new Error('it has no address');
+  for (const { address } of await lookup(host, { all: true })) {
+    try {
+      return await connectTls({ host: address, port }, key, timeoutMs);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function engineLink({ source, write, end, close }: TlsConnection): Link {
+  const input = new Writable({
+    highWaterMark: WAITING_BYTES,
+    autoDestroy: false, // the other direction goes on
+    write(chunk: Buffer, _encoding, callback) {
+      write(chunk).then(() => callback(), callback);
+    },
+    final(callback) {
+      end().then(() => callback(), callback);
+    },
+  });
+  input.on('error', () => {}); // whoever writes meets it
+  return {
+    input,
+    source,
+    destroy() {
+      close();
+      input.destroy();
+    },
+  };
+}
+
+async function connectByNode({ host, port, psk }: KeyedAddress, timeoutMs: number): Promise<Link> {
   const socket = connect({
     ...ONLY_PSK,
     host,
@@ -52,18 +116,14 @@ export async function connectTlsLink(
   try {
     await once(socket, 'secureConnect');
     assertPsk(socket);
-  } catch (cause) {
+  } catch (error) {
     socket.destroy();
-    const reason = reasonOf(cause).words;
-    throw new LvmsyncError('CONNECT_FAILED', `${host} port ${port}: ${reason.trim()}`, {
-      cause,
-      hint: 'let the port through the firewall, or leave --data-channel away',
-    });
+    throw error;
   } finally {
     clearTimeout(timer);
   }
   socket.setNoDelay(true);
-  return socketLink(socket);
+  return socketLink(socket, `${host} port ${port}`);
 }
 
 /** OpenSSL counts a handshake by pre-shared key as the resumption of a session. */

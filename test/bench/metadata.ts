@@ -3,7 +3,7 @@
  * of 4 KiB, scattered over an origin of 400 GiB, each reading in a process of its own.
  */
 import { execFileSync } from 'node:child_process';
-import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadEngine } from '#lvmsync/block/engines.js';
@@ -181,6 +181,7 @@ function writeSparseStore(path: string, count: number): void {
       fillEntries(words, area * perArea, Math.min(perArea, count - area * perArea));
       writeSync(fd, words, 0, words.byteLength, areaChunk(CHUNK_BYTES, area) * CHUNK_BYTES);
     }
+    fsyncSync(fd); // or the first to read it writes it, too
   } finally {
     closeSync(fd);
   }

@@ -26,14 +26,13 @@ async function forget(): Promise<void> {
 async function send(bytes: number): Promise<void> {
   const child = fork(fileURLToPath(import.meta.url), ['forget']);
   const [port] = await once(child, 'message');
-  const link = await connectTlsLink({ host: HOST, port: Number(port), psk: PSK }, 5000);
+  const link = await connectTlsLink({ host: HOST, port: Number(port), psk: PSK }, 5000, {});
   const buffer = Buffer.alloc(1 << 20, 7);
   for (let sent = 0; sent < bytes; sent += buffer.length) {
     if (!link.input.write(buffer)) await once(link.input, 'drain');
   }
   link.input.end();
-  link.output.resume();
-  await once(child, 'exit');
+  await Promise.all([once(child, 'exit'), link.source.read(Buffer.alloc(1))]);
 }
 
 collectInOneGo();

@@ -1,4 +1,5 @@
 /** Further links that lie, break or say nothing, against the real receiver; the sender is the test. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer } from 'node:tls';
+import { loadEngine } from '#lvmsync/block/engines.js';
 import { connectTlsLink } from '#lvmsync/transport/tls-link.js';
 import { runCommand } from '../support/command.js';
 import {
@@ -277,58 +279,67 @@ describe('further links of a receiver', () => {
 describe('links over TLS', () => {
   const SSH = { SSH_CONNECTION: '127.0.0.1 50000 127.0.0.1 22' };
 
-  test('when the key is right then a link carries everything', async () => {
-    const run = await converse([], SSH);
-    const { port, psk = '', token = '' } = await openLinks(run, 1, 'tls');
-    const link = await connectTlsLink({ host: '127.0.0.1', port: Number(port), psk }, 5000);
-    link.input.write(Buffer.concat([LABEL, encodeJson(TYPE.join, { token })]));
-    await once(link.output, 'data');
-    link.input.end(Buffer.concat(records));
-    run.send(encodeEnd(records));
-    assert.equal(await run.ended, 0, run.stderr());
-    assert.ok(holdsAll(run));
-  });
-
-  test('when the key is wrong or there is none then nobody gets in, and the rest goes on', async () => {
-    const run = await converse([], SSH);
-    const { port } = await openLinks(run, 2, 'tls');
-    const address = { host: '127.0.0.1', port: Number(port) };
-    await assert.rejects(connectTlsLink({ ...address, psk: '5'.repeat(64) }, 5000), {
-      code: 'CONNECT_FAILED',
+  for (const [who, engine] of Object.entries({ engine: loadEngine('native').engine, Node: {} })) {
+    test(`when the key is right then a link carries everything, by ${who}`, async () => {
+      const run = await converse([], SSH);
+      const { port, psk = '', token = '' } = await openLinks(run, 1, 'tls');
+      const link = await connectTlsLink(
+        { host: '127.0.0.1', port: Number(port), psk },
+        5000,
+        engine,
+      );
+      link.input.write(Buffer.concat([LABEL, encodeJson(TYPE.join, { token })]));
+      assert.notEqual(await link.source.read(Buffer.alloc(100)), 0);
+      link.input.end(Buffer.concat(records));
+      run.send(encodeEnd(records));
+      assert.equal(await run.ended, 0, run.stderr());
+      assert.ok(holdsAll(run));
     });
-    const plain = connect(address);
-    plain.on('error', () => {});
-    plain.end(random.bytes(500));
-    await once(plain, 'close');
-    run.send(...records, encodeEnd(records));
-    assert.equal(await run.ended, 0, run.stderr());
-    assert.ok(holdsAll(run));
-  });
 
-  test('when the far end has a certificate but not the key then it is not believed', async () => {
-    const sshd = await startSshd(); // for its directory only
-    const [key, cert] = ['key', 'cert'].map((name) => join(sshd.directory, name));
-    await runCommand(
-      'openssl',
-      ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=localhost'].concat(
-        '-keyout',
-        key!,
-        '-out',
-        cert!,
-      ),
-    );
-    const server = createServer({ key: readFileSync(key!), cert: readFileSync(cert!) });
-    server.on('tlsClientError', () => {});
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    await assert.rejects(connectTlsLink({ host: '127.0.0.1', port, psk: '5'.repeat(64) }, 5000), {
-      code: 'CONNECT_FAILED',
+    test(`when the key is wrong or there is none then nobody gets in, and the rest goes on, by ${who}`, async () => {
+      const run = await converse([], SSH);
+      const { port } = await openLinks(run, 2, 'tls');
+      const address = { host: '127.0.0.1', port: Number(port) };
+      await assert.rejects(connectTlsLink({ ...address, psk: '5'.repeat(64) }, 5000, engine), {
+        code: 'CONNECT_FAILED',
+      });
+      const plain = connect(address);
+      plain.on('error', () => {});
+      plain.end(random.bytes(500));
+      await once(plain, 'close');
+      run.send(...records, encodeEnd(records));
+      assert.equal(await run.ended, 0, run.stderr());
+      assert.ok(holdsAll(run));
     });
-    server.close();
-    await sshd.stop();
-  });
+
+    test(`when the far end has a certificate but not the key then it is not believed, by ${who}`, async () => {
+      const sshd = await startSshd(); // for its directory only
+      const [key, cert] = ['key', 'cert'].map((name) => join(sshd.directory, name));
+      await runCommand(
+        'openssl',
+        ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=localhost'].concat(
+          '-keyout',
+          key!,
+          '-out',
+          cert!,
+        ),
+      );
+      const server = createServer({ key: readFileSync(key!), cert: readFileSync(cert!) });
+      server.on('tlsClientError', () => {});
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      await assert.rejects(
+        connectTlsLink({ host: '127.0.0.1', port, psk: '5'.repeat(64) }, 5000, engine),
+        {
+          code: 'CONNECT_FAILED',
+        },
+      );
+      server.close();
+      await sshd.stop();
+    });
+  }
 
   test('when the receiver does not know how the sender came in then it says so', async () => {
     const run = await converse([], { SSH_CONNECTION: undefined });

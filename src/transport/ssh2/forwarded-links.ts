@@ -1,4 +1,5 @@
 import { LvmsyncError } from '../../errors.js';
+import { streamSource } from '../byte-source.js';
 import type { Link, LinkOpener } from '../link.js';
 import { inputOf, outputOf } from './channel-streams.js';
 import type { Connection } from './connection.js';
@@ -25,7 +26,7 @@ export function forwardedLinks(connection: Connection, description: string): Lin
               output.destroy();
               channel.close();
             };
-            resolve({ input, output, destroy });
+            resolve({ input, source: streamSource(output, description), destroy });
           });
         } catch (error) {
           refused(error);

@@ -4,7 +4,7 @@ import { createChunkBitmap } from '#lvmsync/extents/chunk-bitmap.js';
 import { createChunkList } from '#lvmsync/extents/chunk-list.js';
 import { type ChunkSet, createChunkSet } from '#lvmsync/extents/chunk-set.js';
 import { expectedExtents, listExtents, sumLengths } from '../../support/extents.js';
-import { createRandom } from '../../support/random.js';
+import { createRandom, type Random } from '../../support/random.js';
 
 const KINDS: [string, (chunkLimit: number) => ChunkSet][] = [
   ['bitmap', createChunkBitmap],
@@ -101,6 +101,17 @@ for (const [kind, create] of KINDS) {
       }
     });
 
+    test('when a run of any length is added at once then the extents are exact', async () => {
+      for (const start of [0, 1, 31, 32, 33]) {
+        for (const length of [1, 2, 31, 32, 33, 64, 255, 256, 257, 288, 511, 512, 513, 800]) {
+          const chunks = Array.from({ length }, (_, index) => start + index);
+          const set = create(start + length);
+          assert.equal(addChunks(set, chunks), length);
+          await assertExtents(set, chunks, 4096, (start + length) * 4096);
+        }
+      }
+    });
+
     test('when chunks pass 2^32 then none is taken for another', async () => {
       const chunks = [5, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 5, 2 ** 32 + 2 ** 31];
       const limit = 2 ** 32 + 2 ** 31 + 1;
@@ -117,6 +128,64 @@ test('when a bitmap gets a chunk twice then it stops there', async () => {
   assert.equal(addChunks(set, [31, 30, 31, 29]), 2);
   assert.equal(addChunks(set, [30]), 0);
   await assertExtents(set, [30, 31], 4096, 100 * 4096);
+});
+
+test('when a chunk of a run was in a bitmap before then it stops there', async () => {
+  const run = Array.from({ length: 600 }, (_, index) => 37 + index);
+  for (const place of [0, 1, 26, 27, 28, 254, 255, 256, 257, 511, 512, 598, 599]) {
+    const set = createChunkBitmap(1000);
+    addChunk(set, run[place]!);
+    assert.equal(addChunks(set, run), place);
+    await assertExtents(set, run.slice(0, place + 1), 4096, 1000 * 4096);
+  }
+});
+
+test('when runs break in any way then a bitmap takes what comes before a chunk that was there', async () => {
+  const random = createRandom(3);
+  for (let round = 0; round < 300; round++) {
+    const limit = 40 + random.below(20_000);
+    const set = createChunkBitmap(limit);
+    const seen = new Set<number>();
+    for (let column = 0; column < 4; column++) {
+      const chunks = brokenRuns(random, limit);
+      const known = chunks.findIndex((chunk, index) => {
+        return seen.has(chunk) || chunks.indexOf(chunk) < index;
+      });
+      const expected = known < 0 ? chunks.length : known;
+      assert.equal(addChunks(set, chunks), expected, `round ${round}, column ${column}`);
+      for (const chunk of chunks.slice(0, expected)) seen.add(chunk);
+    }
+    const sorted = [...seen].sort((a, b) => a - b);
+    await assertExtents(set, sorted, 4096, limit * 4096);
+  }
+});
+
+/** Runs of ascending chunks; in between, now and then, a step that is none. */
+function brokenRuns(random: Random, limit: number): number[] {
+  const chunks: number[] = [];
+  const breaks = random.pick([0, 0.001, 0.01, 0.3]);
+  let chunk = random.below(limit);
+  for (let count = 1 + random.below(900); count > 0; count--) {
+    chunks.push(chunk);
+    const step = random.chance(breaks) ? random.pick([0, -1, 2, random.below(limit)]) : 1;
+    chunk = Math.max(0, chunk + step) % limit;
+  }
+  return chunks;
+}
+
+test('when a run reaches 2^32 then it does not go on at 0', async () => {
+  const limit = 2 ** 32;
+  const set = createChunkBitmap(limit);
+  assert.equal(addChunks(set, [limit - 2, limit - 1, 0, 1]), 4);
+  assert.equal(addChunks(set, [2, limit - 1]), 1);
+  await assertExtents(set, [0, 1, 2, limit - 2, limit - 1], 4096, limit * 4096);
+});
+
+test('when a bitmap gets a chunk beyond 2^32 twice then it stops there', () => {
+  const set = createChunkBitmap(2 ** 33);
+  const run = Array.from({ length: 300 }, (_, index) => 2 ** 32 - 150 + index);
+  assert.equal(addChunks(set, run), 300);
+  assert.equal(addChunks(set, [149, 2 ** 32 + 150, 2 ** 32 + 149]), 2);
 });
 
 test('when a list gets a chunk twice then findDuplicate names it', () => {
