@@ -83,6 +83,9 @@ export function createBlockFile(
     read: (batch) => start('READ_FAILED', read, batch),
     write: (batch) => start('WRITE_FAILED', write, batch),
     zero: (ranges) => start('WRITE_FAILED', clearing.zero, ranges),
+    get writesZeroesBelow() {
+      return clearing.writesZeroesBelow;
+    },
     discard: (ranges) => start('WRITE_FAILED', clearing.discard, ranges),
     async flush() {
       if (closing) throw flushError(path, 'EBADF');

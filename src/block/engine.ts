@@ -132,6 +132,11 @@ export interface BlockFile {
    */
   zero(ranges: Ranges): Promise<void>;
   /**
+   * What `zero` does to a range that is shorter than this is to write zeroes: where they lie beside
+   * data, one write of both is faster. 0 where it does not write without looking.
+   */
+  readonly writesZeroesBelow: number;
+  /**
    * As `zero`, and gives the ranges' space back where there is a way that is known to leave zeroes:
    * chunks of a thin volume, devices that promise it, files. Elsewhere it is `zero`.
    *

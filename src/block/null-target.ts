@@ -16,6 +16,7 @@ export function nullTarget({
     read: nothing,
     write: nothing,
     zero: nothing,
+    writesZeroesBelow: 0,
     discard: nothing,
     flush: nothing,
     close: nothing,

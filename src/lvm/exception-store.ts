@@ -2,7 +2,7 @@ import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { createChunkSet } from '../extents/chunk-set.js';
 import type { ExtentSource } from '../extents/extents.js';
-import { createTurns } from '../extents/turns.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import { changedError, createSettledReader, readAreas } from './store-areas.js';
 import { damageError } from './store-damage.js';
 import { addEntries, countEntries, ENTRY_WORDS, findEntry } from './store-entries.js';
@@ -69,10 +69,9 @@ export async function readExceptions(
   const checks = { layout, originChunks, oldChunks, newChunks };
 
   let exceptionCount = 0;
-  const turns = createTurns();
   for await (const run of readEntries(store, layout, options)) {
     for (let start = 0; start < run.entryCount; start += ENTRIES_AT_ONCE) {
-      if (turns.isOver()) await turns.next();
+      if (isTurnOver()) await nextTurn();
       const { words, entryCount } = partOf(run, start, ENTRIES_AT_ONCE);
       const bad = addEntries(checks, words, entryCount);
       if (bad?.fault === 'old-twice') throw await duplicateError('old', bad.chunk);

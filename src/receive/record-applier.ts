@@ -17,6 +17,7 @@ import {
 } from '../stream/proto4.js';
 import { zstdDecompress } from '../stream/zstd.js';
 import type { RecordReader } from '../transport/record-reader.js';
+import { joinZeroes } from './join-zeroes.js';
 import { createLinkPositions, type LinkPosition } from './link-positions.js';
 import type { Snapback } from './snapback.js';
 
@@ -63,6 +64,19 @@ export interface ApplierOptions {
   snapback?: Snapback | undefined;
 }
 
+/** A record that has been read and is to be applied. */
+interface Change {
+  type: number;
+  batch: Batch;
+  totalBytes: number;
+}
+
+interface OpenLink {
+  position: LinkPosition;
+  /** Waits for the next record: of a buffer with zeroes in it the sender makes two. */
+  held: Change | undefined;
+}
+
 /** @throws LvmsyncError from `apply`: STREAM_DAMAGED, PAST_END, and what engine and snapback throw */
 export function createRecordApplier(options: ApplierOptions): RecordApplier {
   const { target, engine, snapback } = options;
@@ -74,16 +88,13 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   let records = 0;
   let dataBytes = 0;
   const positions = createLinkPositions();
+  const links = new Set<OpenLink>();
   const underWay = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
 
-  async function apply(
-    header: RecordHeader,
-    reader: RecordReader,
-    position: LinkPosition,
-  ): Promise<void> {
+  async function apply(header: RecordHeader, reader: RecordReader, link: OpenLink): Promise<void> {
     const buffer = await pool.acquire();
-    let work: Promise<void> | undefined;
+    let change: Change | undefined;
     try {
       if (failure !== undefined) throw failure.error;
       const { prologue, payload } = await reader.readBody(buffer, PAYLOAD_POSITION);
@@ -95,20 +106,62 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       digest.add(prologue);
       records++;
       dataBytes += totalBytes;
-      position.note(header.offset);
+      link.position.note(header.offset);
       if (header.encoding === ENCODING.zstd) {
         const decoded = await zstdDecompress(payload, header.decodedBytes);
         decoded.copy(buffer, PAYLOAD_POSITION);
       }
       if (header.type === RECORD.data) placePieces(batch);
-      work = track(change(header.type, batch));
+      change = { type: header.type, batch, totalBytes };
     } finally {
-      void Promise.allSettled([work]).then(() => pool.release(buffer));
+      if (change === undefined) pool.release(buffer);
     }
+    startOrHold(change, link);
+  }
+
+  function startOrHold(change: Change, link: OpenLink): void {
+    const { held } = link;
+    if (held !== undefined && mayBeHalf(change) && belongTogether(held, change)) {
+      link.held = undefined;
+      const [data, zeroes] = held.type === RECORD.data ? [held, change] : [change, held];
+      startJoined(data.batch, zeroes.batch);
+      return;
+    }
+    startHeld(link);
+    if (mayBeHalf(change)) link.held = change;
+    else start(change);
+  }
+
+  function startHeld(link: OpenLink): void {
+    const { held } = link;
+    link.held = undefined;
+    if (held !== undefined) start(held);
+  }
+
+  function start({ type, batch }: Change): void {
+    begin(batch.buffer, carryOut(type, batch));
+  }
+
+  function startJoined(data: Batch, zeroes: Batch): void {
+    pool.release(zeroes.buffer); // its table has been read
+    const { written, longer } = joinZeroes(data, zeroes, target.writesZeroesBelow);
+    const works = [carryOut(RECORD.data, written)];
+    if (longer.count > 0) works.push(carryOut(RECORD.zero, longer));
+    begin(data.buffer, ...works);
+  }
+
+  function begin(buffer: Buffer, ...works: Promise<void>[]): void {
+    void Promise.all(works.map(track)).then(() => pool.release(buffer));
+  }
+
+  /** Whether the other half may follow: what the sender did not leave out of a full record. */
+  function mayBeHalf({ type, totalBytes }: Change): boolean {
+    const isEither = type === RECORD.data || type === RECORD.zero;
+    return isEither && totalBytes < MAX_PAYLOAD_BYTES && target.writesZeroesBelow > 0;
   }
 
   /** Saves what is there, then changes it; meanwhile the next records are read. */
-  async function change(type: number, batch: Batch): Promise<void> {
+  async function carryOut(type: number, batch: Batch): Promise<void> {
     await snapback?.protect(batch);
     if (type === RECORD.zero) await target.zero(batch);
     else if (type === RECORD.discard) await target.discard(batch);
@@ -128,6 +181,7 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
 
   /** Waits for the changes that are under way now, while more may be started. */
   async function catchUp(): Promise<void> {
+    for (const link of links) startHeld(link);
     await Promise.all([...underWay]);
     if (failure !== undefined) throw failure.error;
   }
@@ -135,10 +189,15 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   return {
     openLink() {
       if (positions.count() > 0) pool.grow(BUFFERS_PER_LINK);
-      const position = positions.open();
+      const link: OpenLink = { position: positions.open(), held: undefined };
+      links.add(link);
       return {
-        apply: (header, reader) => apply(header, reader, position),
-        end: position.end,
+        apply: (header, reader) => apply(header, reader, link),
+        end() {
+          startHeld(link);
+          link.position.end();
+          links.delete(link);
+        },
       };
     },
     async finish() {
@@ -161,6 +220,11 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
     },
     totals: () => ({ records, dataBytes, digest: digest.hex() }),
   };
+}
+
+/** Whether two records in succession can be of one buffer of the sender. */
+function belongTogether(one: Change, other: Change): boolean {
+  return one.type !== other.type && one.totalBytes + other.totalBytes <= MAX_PAYLOAD_BYTES;
 }
 
 /** The extents lie one after the other in the payload. */

@@ -1,6 +1,7 @@
 /** Asks a receiver which extents of its target hold something else than they should. */
 import type { Batch } from '../block/batch.js';
 import { createBatch } from '../block/batch.js';
+import { inTurns } from '../extents/turns.js';
 import {
   damaged,
   MAX_RECORD_EXTENTS,
@@ -45,7 +46,7 @@ export async function compareGroups(
   const { writer, inbox, checksInFlight = CHECKS_IN_FLIGHT } = options;
   const unanswered: Promise<void>[] = [];
   let comparedCount = 0;
-  for await (const { extents, hashes } of groups) {
+  for await (const { extents, hashes } of inTurns(groups)) {
     comparedCount += extents.count;
     const asked = copyOf(extents);
     const answer = inbox.expect(RECORD.checked).then((checked) => take(checked, asked, options));

@@ -1,4 +1,5 @@
 /** The links that the records of one transfer go over. */
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
 
 export interface LinkSet {
@@ -44,6 +45,8 @@ export function createLinkSet(writers: readonly StreamWriter[]): LinkSet {
         await Promise.race(members.map(({ busy }) => busy));
         member = freeMember();
       }
+      // What a link takes at once is encrypted in one go.
+      if (isTurnOver()) await nextTurn();
       if (failure !== undefined || member === undefined) throw failure?.error;
       const { writer } = member;
       const last = parts.length - 1;

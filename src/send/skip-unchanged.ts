@@ -61,7 +61,7 @@ const SMALL_CHUNK_BYTES = 16 << 10;
 /** `auto` leaves smaller transfers alone. */
 const WORTHWHILE_BYTES = 1 << 20;
 /** `auto` compares so long from the first answer on, in milliseconds, before anything is sent. */
-const HEAD_START_MS = 250;
+const HEAD_START_MS = 100;
 /** But only so much, unless half of it is unchanged. */
 const SAMPLE_BYTES = 8 << 20;
 /** Questions of 256 extents, 1 MiB, at the most. */

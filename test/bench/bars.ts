@@ -1,6 +1,7 @@
 /** The figures that the project wants to reach, beside those that this run has reached. */
 import { METADATA } from './metadata.js';
 import { cpuPerGib, medianSeconds, type Results, type Row, ratioTo } from './results.js';
+import { spreadOf } from './stats.js';
 
 interface Bar {
   what: string;
@@ -107,6 +108,16 @@ export function barsOf(results: Results): string {
       seen: () => mostMemory(results),
     },
     {
+      what: 'longest turn of the main thread, native engine: usual run / longest of all, ms',
+      wanted: '<= 5',
+      seen: () => longestTurn(results),
+    },
+    {
+      what: 'longest turn of the main thread that loads code, ms',
+      wanted: '-',
+      seen: () => longestLoading(results),
+    },
+    {
       what: 'tiny, beyond `node -e 0`',
       wanted: '<= 60 ms',
       seen: () => beyond(find('tiny', 'lvmsync'), find('tiny', 'node -e 0')),
@@ -152,6 +163,29 @@ function mostMemory({ scenarios }: Results): string | undefined {
   };
   const both = `${most(true)} / ${most(false)}`;
   return both === '- / -' ? undefined : both;
+}
+
+/** Of each contender the median run: one turn that the processor was slow in is no habit. */
+function longestTurn(results: Results): string | undefined {
+  const longest = nativeRows(results).map(({ runs }) =>
+    runs.flatMap(({ loopMaxMs }) => (loopMaxMs === undefined ? [] : [loopMaxMs])),
+  );
+  const known = longest.filter((values) => values.length > 0);
+  if (known.length === 0) return undefined;
+  const usual = Math.max(...known.map((values) => spreadOf(values).median));
+  return `${usual.toFixed(1)} / ${Math.max(...known.flat()).toFixed(1)}`;
+}
+
+function longestLoading(results: Results): string | undefined {
+  const values = nativeRows(results).flatMap(({ runs }) =>
+    runs.flatMap(({ loadingMaxMs }) => (loadingMaxMs === undefined ? [] : [loadingMaxMs])),
+  );
+  return values.length === 0 ? undefined : Math.max(...values).toFixed(0);
+}
+
+function nativeRows({ scenarios }: Results): Row[] {
+  const rows = scenarios.flatMap(({ rows }) => rows);
+  return rows.filter(({ name }) => name.startsWith('lvmsync') && !name.includes('--engine js'));
 }
 
 function fact({ scenarios }: Results, what: string): string | undefined {

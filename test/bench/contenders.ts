@@ -15,6 +15,10 @@ export interface Contender {
   argv(volume: Volume, far: FarSide): string[];
   /** Moves as many bytes but not these: the target cannot be right. */
   rateOnly?: true;
+  /** Does not write to the target: what comes next finds it as this one did. */
+  leavesTarget?: true;
+  /** A slow run of it is of interest. */
+  isOurs?: true;
   /** Its bytes, where that is not what has changed. */
   bytes?: ((volume: Volume) => number) | undefined;
 }
@@ -35,6 +39,7 @@ const source = ({ storePath, originPath }: Volume) => [
 export function ours(name: string, ...options: string[]): Contender {
   return {
     name,
+    isOurs: true,
     argv: (volume, { alias, configFile }) => [
       NODE,
       lvmsyncPath,
@@ -51,6 +56,7 @@ export function ours(name: string, ...options: string[]): Contender {
 export function oursLocal(name: string, ...options: string[]): Contender {
   return {
     name,
+    isOurs: true,
     argv: (volume) => [NODE, lvmsyncPath, '-q', ...options, ...source(volume), volume.targetPath],
   };
 }
@@ -90,6 +96,7 @@ export const rsync: Contender = {
 /** Compares all of the volume, and makes what differs the same. */
 export const oursVerify: Contender = {
   name: 'lvmsync verify --repair',
+  isOurs: true,
   argv: ({ originPath, targetPath }, { alias, configFile }) =>
     [NODE, lvmsyncPath, 'verify', '--repair', '-q', '--ssh-config', configFile].concat(
       originPath,
@@ -107,6 +114,7 @@ export const readBoth: Contender = {
       'ssh -F "$1" "$2" dd if="$3" of=/dev/null bs=1M iflag=direct status=none & dd if="$4" of=/dev/null bs=1M iflag=direct status=none; wait',
     ].concat('sh', configFile, alias, targetPath, originPath),
   rateOnly: true,
+  leavesTarget: true,
 };
 
 /** Over a unix socket on this machine: nothing is encrypted. */
@@ -125,6 +133,7 @@ export const ssh2Alone: Contender = {
   argv: ({ changedBytes }, { alias, configFile }) =>
     [NODE, script('ssh2-alone.js'), configFile, alias].concat(String(changedBytes)),
   rateOnly: true,
+  leavesTarget: true,
 };
 
 /** The same over TLS as Node does it. */
@@ -132,6 +141,7 @@ export const tlsAlone: Contender = {
   name: 'tls alone, to nothing',
   argv: ({ changedBytes }) => [NODE, script('tls-alone.js'), String(changedBytes)],
   rateOnly: true,
+  leavesTarget: true,
 };
 
 /** One chunk read, one record written, one wait for each: the loop that is written first. */

@@ -25,20 +25,20 @@ import { METADATA, measureMetadata, metadataBytes } from './metadata.js';
 import {
   machineFacts,
   type Results,
-  type Row,
   readResults,
   type ScenarioResult,
   slowerThan,
   tableOf,
 } from './results.js';
 import { SCENARIOS, type Scenario } from './scenarios.js';
-import { createVolume, neededBytes, type Volume } from './volume.js';
+import { slowOnes, type Taking, whyNot } from './taking-part.js';
+import { createVolume, neededBytes } from './volume.js';
 
 const HELP = `npm run bench -- [options]
 
-  --quick             a quarter of the data, two rounds
+  --quick             an eighth of the data, two rounds
   --scale NUMBER      this part of the data (default 1)
-  --rounds NUMBER     how often each contender runs, in turn with the others (default 5)
+  --rounds NUMBER     how often each contender runs, in turn with the others (default 3)
   --only REGEX        these scenarios, or scenario/contender
   --list              what there is
   --dir DIRECTORY     where the volumes are made: a disk (default the temporary directory)
@@ -74,21 +74,8 @@ const END = '<!-- bench: end -->';
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
-/** Why a contender cannot take part here; undefined when it can. */
-async function whyNot(contender: Contender, volume: Volume, far: FarSide, help: string) {
-  const argv = contender.argv(volume, far);
-  const [program = ''] = argv;
-  if (!program.includes('/')) {
-    const { status } = await runCommand('sh', ['-c', 'command -v "$1"', 'sh', program]);
-    if (status !== 0) return `${program} is not installed`;
-  }
-  if (program !== process.execPath || !argv[1]?.endsWith('/bin/lvmsync')) return undefined;
-  const unknown = argv.find(
-    (word) =>
-      /^--[a-z]/.test(word) && !help.includes(word.replace(/^--no-/, '--')) && word !== '--version',
-  );
-  return unknown && `there is no ${unknown}`;
-}
+const scaleOf = () => Number(options.scale ?? (options.quick ? 0.125 : 1));
+const roundsOf = () => Number(options.rounds ?? (options.quick ? 2 : 3));
 
 interface Place {
   directory: string;
@@ -102,12 +89,11 @@ async function runScenario(
   place: Place,
   help: string,
 ): Promise<ScenarioResult> {
-  const scale = Number(options.scale ?? (options.quick ? 0.25 : 1));
-  const rounds = Number(options.rounds ?? (options.quick ? 2 : 5));
-  const plan = scenario.plan(scale);
+  const rounds = roundsOf();
+  const plan = scenario.plan(scaleOf());
   assertRoom(place.directory, neededBytes(plan));
   say(`${scenario.name}: making ${(plan.originBytes / 2 ** 20).toFixed(0)} MiB`);
-  const volume = createVolume(place.directory, plan);
+  const volume = await createVolume(place.directory, plan);
   let proxy: DelayProxy | undefined;
   let sshd: TestSshd | undefined;
   try {
@@ -134,7 +120,7 @@ async function runScenario(
       left: [],
     };
     const bytes = scenario.comparesAll ? volume.originBytes : volume.changedBytes;
-    const taking: { contender: Contender; row: Row }[] = [];
+    const taking: Taking[] = [];
     const peers =
       scenario.roundTripMs === undefined &&
       (scenario.comparesAll || scenario.contenders.some(({ name }) => /ssh/.test(name)))
@@ -150,22 +136,27 @@ async function runScenario(
           row: { name: contender.name, bytes, runs: [] },
         });
     }
-    for (let round = 1; round <= rounds * (scenario.runsPerRound ?? 1); round++) {
+    let isBase = false;
+    const runs = options.quick ? rounds : rounds * (scenario.runsPerRound ?? 1);
+    for (let round = 1; round <= runs; round++) {
       for (const { contender, row } of taking) {
-        volume.reset();
+        if (round > 1 && result.once?.includes(contender.name)) continue;
+        if (!isBase) await volume.reset();
+        isBase = contender.leavesTarget ?? false;
         const run = await measure(contender.argv(volume, far), {
           ...place,
           environment: probeEnvironment(probed),
         });
         row.runs.push(run);
         say(`${scenario.name}: round ${round}: ${contender.name}: ${run.seconds.toFixed(2)} s`);
-        if (!contender.rateOnly && !volume.isRight()) {
+        if (!contender.rateOnly && !(await volume.isRight())) {
           throw new Error(`${scenario.name}: ${contender.name} has left a wrong target`);
         }
       }
+      if (round === 1) result.once = slowOnes(taking, scenario.reference);
     }
     const last = taking.at(-1);
-    if (last !== undefined && !last.contender.rateOnly && !volume.isIdentical()) {
+    if (last !== undefined && !last.contender.rateOnly && !(await volume.isIdentical())) {
       throw new Error(`${scenario.name}: ${last.contender.name} has left a wrong target`);
     }
     result.rows = taking.map(({ row }) => row);
@@ -220,6 +211,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
+  const startedAt = performance.now();
   if (options.list) {
     for (const { name, title, contenders } of SCENARIOS) {
       process.stdout.write(`${name}: ${title}\n`);
@@ -239,8 +231,8 @@ async function main(): Promise<number> {
     version: 1,
     date: new Date().toISOString(),
     machine: machineFacts(place.directory),
-    rounds: Number(options.rounds ?? (options.quick ? 2 : 5)),
-    scale: Number(options.scale ?? (options.quick ? 0.25 : 1)),
+    rounds: roundsOf(),
+    scale: scaleOf(),
     scenarios: [],
   };
   const stop = () => {
@@ -267,6 +259,8 @@ async function main(): Promise<number> {
   }
   const report = [...results.scenarios.map(tableOf), barsOf(results)].filter(Boolean).join('\n\n');
   process.stdout.write(`${report}\n`);
+  const seconds = Math.round((performance.now() - startedAt) / 1000);
+  say(`the bench took ${Math.floor(seconds / 60)} min ${seconds % 60} s`);
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results)}\n`);
   if (options.svg !== undefined) writeFileSync(options.svg, chartOf(results));
   if (options.markdown !== undefined) writeMarkdown(options.markdown, results, report);

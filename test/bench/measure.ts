@@ -13,9 +13,13 @@ export interface Run {
   /** Of lvmsync itself, where it is the one that runs. */
   rssNear?: number;
   rssFar?: number;
-  /** The longest turn of the event loop of either side, in milliseconds, and its 99th percentile. */
+  /**
+   * CPU time of the main thread in one turn of the event loop, of either side, in milliseconds: the
+   * longest, the 99th percentile, and the longest of those that load code, which are not among them.
+   */
   loopMaxMs?: number;
   loopP99Ms?: number;
+  loadingMaxMs?: number;
 }
 
 export interface MeasureOptions {
@@ -64,9 +68,11 @@ function readProbes(directory: string): Partial<Run> {
       maxRssBytes: number;
       loopMaxMs: number;
       loopP99Ms: number;
+      loadingMaxMs: number;
     };
     found[facts.side === 'near' ? 'rssNear' : 'rssFar'] = facts.maxRssBytes;
     found.loopMaxMs = Math.max(found.loopMaxMs ?? 0, facts.loopMaxMs);
+    found.loadingMaxMs = Math.max(found.loadingMaxMs ?? 0, facts.loadingMaxMs);
     found.loopP99Ms = Math.max(found.loopP99Ms ?? 0, facts.loopP99Ms);
   }
   return found;

@@ -18,6 +18,8 @@ export interface ScenarioResult {
   rows: Row[];
   /** Contenders that did not take part, and why. */
   left: string[];
+  /** Contenders that ran in the first round alone, being so much slower than the reference. */
+  once?: string[];
   /** What is no timing. */
   facts?: Record<string, number>;
 }
@@ -72,7 +74,7 @@ export function ratioTo({ rows }: ScenarioResult, row: Row, reference: string): 
 
 /** A table in Markdown, which reads as well in a terminal. */
 export function tableOf(scenario: ScenarioResult): string {
-  const header = ['', 'time', 'spread', 'MB/s', 'ratio', 'CPU s/GiB', 'RSS MiB', 'loop ms'];
+  const header = ['', 'time', 'spread', 'MB/s', 'ratio', 'CPU s/GiB', 'RSS MiB', 'turn ms'];
   const lines = scenario.rows.map((row) => {
     const { median, least, most } = spreadOf(row.runs.map(({ seconds }) => seconds));
     const ratio = ratioTo(scenario, row, scenario.reference);
@@ -96,10 +98,11 @@ export function tableOf(scenario: ScenarioResult): string {
   const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
   const title = `**${scenario.name}**: ${scenario.title}. Ratio: rate against \`${scenario.reference}\`.`;
   const left = scenario.left.map((reason) => `Left out: ${reason}.`);
+  const once = (scenario.once ?? []).map((name) => `Ran once, being so slow: ${name}.`);
   const facts = Object.entries(scenario.facts ?? {}).map(
     ([what, n]) => `- ${what}: ${n.toFixed(0)}`,
   );
-  const notes = [...left, ...facts];
+  const notes = [...left, ...once, ...facts];
   const behind = notes.length > 0 ? ['', ...notes] : [];
   return [title, '', line(header), rule, ...lines.map(line), ...behind].join('\n');
 }

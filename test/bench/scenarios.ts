@@ -218,7 +218,7 @@ export const SCENARIOS: readonly Scenario[] = [
 
 function node(name: string, ...args: string[]): Contender {
   const words = args.length > 0 ? args : [lvmsyncScript(), '--version'];
-  return { name, argv: () => [process.execPath, ...words], rateOnly: true };
+  return { name, argv: () => [process.execPath, ...words], rateOnly: true, leavesTarget: true };
 }
 
 function lvmsyncScript(): string {
@@ -232,6 +232,7 @@ function connectOnly(): Contender {
     name: 'ssh2, connect and run true',
     argv: (_volume, { alias, configFile }) => [process.execPath, script, configFile, alias, '0'],
     rateOnly: true,
+    leavesTarget: true,
   };
 }
 

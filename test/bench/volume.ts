@@ -1,9 +1,10 @@
 /** A made volume that has changed since its snapshot: origin, exception store and target, as files. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataChunk, storeBytesFor, writeStore } from '../support/cow-store.js';
 import { type Content, seededContent } from './content.js';
+import { type Range, sameRanges, writeRanges } from './ranges.js';
 
 export interface VolumePlan {
   originBytes: number;
@@ -27,11 +28,11 @@ export interface Volume {
   /** Bytes in changed chunks. */
   changedBytes: number;
   /** Makes the target the base again, and has nothing of any file left in memory. */
-  reset(): void;
+  reset(): Promise<void>;
   /** Whether the target is the origin: all that has changed, and some of the rest. */
-  isRight(): boolean;
+  isRight(): Promise<boolean>;
   /** Whether it is, to the last byte. */
-  isIdentical(): boolean;
+  isIdentical(): Promise<boolean>;
   remove(): void;
 }
 
@@ -44,7 +45,7 @@ export function neededBytes(plan: VolumePlan): number {
   return (withScratch ? 3 : 2) * originBytes + storeBytesFor(chunkBytes, changedChunks.length + 1);
 }
 
-export function createVolume(directory: string, plan: VolumePlan): Volume {
+export async function createVolume(directory: string, plan: VolumePlan): Promise<Volume> {
   const { originBytes, chunkBytes, changedChunks, content = seededContent('new') } = plan;
   const { changedBytesPerChunk = chunkBytes } = plan;
   const originPath = join(directory, 'origin');
@@ -54,12 +55,13 @@ export function createVolume(directory: string, plan: VolumePlan): Volume {
   const extents = joinChunks(changedChunks, chunkBytes);
 
   const whole = [{ offset: 0, length: originBytes }];
-  writeRanges(targetPath, 'w', whole, base);
-  if (plan.withScratch) writeRanges(scratchPath, 'w', whole, base);
-  writeRanges(originPath, 'w', whole, base);
-  writeRanges(
+  await writeRanges(targetPath, 'w', whole, base);
+  if (plan.withScratch) await writeRanges(scratchPath, 'w', whole, base);
+  const isAllNew = changedChunks.length * changedBytesPerChunk === originBytes;
+  if (!isAllNew) await writeRanges(originPath, 'w', whole, base);
+  await writeRanges(
     originPath,
-    'r+',
+    isAllNew ? 'w' : 'r+',
     changedBytesPerChunk === chunkBytes
       ? extents
       : changedChunks.map((chunk) => ({
@@ -91,8 +93,8 @@ export function createVolume(directory: string, plan: VolumePlan): Volume {
     scratchPath,
     originBytes,
     changedBytes: changedChunks.length * chunkBytes,
-    reset() {
-      writeRanges(targetPath, 'r+', extents, base);
+    async reset() {
+      await writeRanges(targetPath, 'r+', extents, base);
       for (const path of [originPath, storePath, targetPath]) dropCache(path);
     },
     isRight: () => sameRanges(originPath, targetPath, [...extents, ...samples]),
@@ -104,11 +106,6 @@ export function createVolume(directory: string, plan: VolumePlan): Volume {
   };
 }
 
-interface Range {
-  offset: number;
-  length: number;
-}
-
 function joinChunks(chunks: readonly number[], chunkBytes: number): Range[] {
   const ranges: Range[] = [];
   for (const chunk of chunks) {
@@ -118,50 +115,6 @@ function joinChunks(chunks: readonly number[], chunkBytes: number): Range[] {
     } else ranges.push({ offset: chunk * chunkBytes, length: chunkBytes });
   }
   return ranges;
-}
-
-function* steps(ranges: readonly Range[]): Generator<Range> {
-  for (const { offset, length } of ranges) {
-    for (let done = 0; done < length; done += STEP_BYTES) {
-      yield { offset: offset + done, length: Math.min(STEP_BYTES, length - done) };
-    }
-  }
-}
-
-function writeRanges(
-  path: string,
-  flags: 'w' | 'r+',
-  ranges: readonly Range[],
-  from: Content,
-): void {
-  const fd = openSync(path, flags);
-  const buffer = Buffer.alloc(STEP_BYTES);
-  try {
-    for (const { offset, length } of steps(ranges)) {
-      const bytes = buffer.subarray(0, length);
-      from.fill(bytes, offset);
-      writeSync(fd, bytes, 0, length, offset);
-    }
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function sameRanges(one: string, other: string, ranges: readonly Range[]): boolean {
-  const [first, second] = [openSync(one, 'r'), openSync(other, 'r')];
-  const [a, b] = [Buffer.alloc(STEP_BYTES), Buffer.alloc(STEP_BYTES)];
-  try {
-    for (const { offset, length } of steps(ranges)) {
-      readSync(first, a, 0, length, offset);
-      readSync(second, b, 0, length, offset);
-      if (a.compare(b, 0, length, 0, length) !== 0) return false;
-    }
-    return true;
-  } finally {
-    closeSync(first);
-    closeSync(second);
-  }
 }
 
 /** GNU dd knows how to do that without being root (coreutils, dd: "nocache"). */

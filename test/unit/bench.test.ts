@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { barsOf } from '../bench/bars.js';
 import { chartOf } from '../bench/chart.js';
 import { peer } from '../bench/contenders.js';
 import { seededContent, withZeroes } from '../bench/content.js';
 import { type Results, slowerThan, tableOf } from '../bench/results.js';
 import { isSlower, spreadOf } from '../bench/stats.js';
+import { slowOnes, type Taking } from '../bench/taking-part.js';
 
 function results(seconds: number[]): Results {
   const runs = seconds.map((one) => ({ seconds: one }));
@@ -40,6 +42,31 @@ describe('the figures of the bench', () => {
       .split('\n')
       .find((line) => line.startsWith('| lvmsync'));
     assert.match(lvmsync ?? '', /2\.00 s .* 500 \| +2\.00 \|/);
+  });
+
+  test('when a contender is several times slower than the reference then it is among the slow ones, unless it is ours', () => {
+    const row = (seconds: number) => ({ name: '', bytes: 1, runs: [{ seconds }] });
+    const contender = (name: string) => ({ name, argv: () => [] });
+    const taking: Taking[] = [
+      { contender: contender('reference'), row: row(2) },
+      { contender: contender('as fast'), row: row(2) },
+      { contender: contender('slow'), row: row(9) },
+      { contender: { ...contender('our own'), isOurs: true }, row: row(9) },
+    ];
+    assert.deepEqual(slowOnes(taking, 'reference'), ['slow']);
+    assert.deepEqual(slowOnes(taking, 'left out'), []);
+  });
+
+  test('when turns are judged then the native engine alone counts, and loading is told apart', () => {
+    const found = results([1]);
+    const runs = [3, 4, 9].map((loopMaxMs) => ({ seconds: 1, loopMaxMs, loadingMaxMs: 40 }));
+    const js = [{ seconds: 1, loopMaxMs: 50, loadingMaxMs: 60 }];
+    found.scenarios[0]!.rows = [
+      { name: 'lvmsync', bytes: 1, runs },
+      { name: 'lvmsync --engine js', bytes: 1, runs: js },
+    ];
+    assert.match(barsOf(found), /longest turn of the main thread, native engine.* 4\.0 \/ 9\.0 \|/);
+    assert.match(barsOf(found), /loads code, ms \| - \| 40 \|/);
   });
 
   test('when a chart is made then names cannot break it', () => {

@@ -82,19 +82,19 @@ function joined(list: readonly Range[]): Range[] {
 
 test('when a range is long, then the kernel clears its aligned middle and the edges are written', async () => {
   const { clearing, asked, written } = arrange({});
-  await clearing.zero(rangesOf([1000, 200 * KIB], [MIB, 128 * KIB]));
+  await clearing.zero(rangesOf([1000, 400 * KIB], [MIB, 256 * KIB]));
   assert.deepEqual(asked, [
     [
       'zero',
       [
-        [4096, 196 * KIB],
-        [MIB, 128 * KIB],
+        [4096, 396 * KIB],
+        [MIB, 256 * KIB],
       ],
     ],
   ]);
   assert.deepEqual(written, [
     [1000, 3096],
-    [200 * KIB, 1000],
+    [400 * KIB, 1000],
   ]);
 });
 
@@ -103,6 +103,27 @@ test('when ranges are short, then they are written together and the kernel is no
   const list = Array.from({ length: 300 }, (_, i): Range => [i * 8192, 4096]);
   await clearing.zero(rangesOf(...list));
   assert.deepEqual([asked, written], [[], list]);
+});
+
+test('when a range is of a chunk of a thin volume, then it is discarded; elsewhere it is not worth a call', async () => {
+  const chunk: Range = [MIB, 64 * KIB];
+  const thin = arrange({ thinVolume: true });
+  await thin.clearing.zero(rangesOf(chunk));
+  assert.deepEqual([thin.asked, thin.written], [[['discard', [chunk]]], []]);
+  const thick = arrange({});
+  await thick.clearing.zero(rangesOf(chunk));
+  assert.deepEqual([thick.asked, thick.written], [[], [chunk]]);
+});
+
+test('when zeroes may be written beside data, then only where that is what would be done anyway', async () => {
+  assert.equal(arrange({ thinVolume: true }).clearing.writesZeroesBelow, 0);
+  const { clearing, asked } = arrange({ errnos: { zero: 'EINVAL' } });
+  const shortest = clearing.writesZeroesBelow;
+  await clearing.zero(rangesOf([0, shortest - 4096]));
+  assert.deepEqual(asked, []);
+  await clearing.zero(rangesOf([0, shortest]));
+  assert.equal(asked.length, 1);
+  assert.equal(clearing.writesZeroesBelow, Number.POSITIVE_INFINITY);
 });
 
 test('when ranges are huge, then each call to the kernel is a bounded step and nothing is left out', async () => {

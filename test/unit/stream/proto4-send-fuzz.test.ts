@@ -44,6 +44,7 @@ function memoryFile(content: Buffer): BlockFile {
     write: () => Promise.reject(new Error('the sender writes')),
     zero: () => Promise.reject(new Error('the sender writes')),
     discard: () => Promise.reject(new Error('the sender writes')),
+    writesZeroesBelow: 0,
     flush: async () => {},
     close: async () => {},
   };
