@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "crc32c.h"
-#include "sockets.h"
+#include "thread_pool.h"
 
 namespace lvmsync {
 

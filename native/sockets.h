@@ -9,19 +9,16 @@
 
 namespace lvmsync {
 
-// How often a waiting thread looks whether it is to end.
-constexpr int kPollMilliseconds = 100;
-
 class Deadline {
  public:
-  // Never, when it is negative.
   explicit Deadline(int milliseconds)
-      : end_(milliseconds < 0 ? Clock::time_point::max()
-                              : Clock::now() + std::chrono::milliseconds(milliseconds)) {}
+      : Deadline(Clock::now() + std::chrono::milliseconds(milliseconds)) {}
+  static Deadline Never() { return Deadline(Clock::time_point::max()); }
   bool passed() const { return Clock::now() >= end_; }
 
  private:
   using Clock = std::chrono::steady_clock;
+  explicit Deadline(Clock::time_point end) : end_(end) {}
   Clock::time_point end_;
 };
 

@@ -12,6 +12,9 @@
 
 namespace lvmsync {
 
+// How often a waiting thread looks whether it is to end.
+constexpr int kPollMilliseconds = 100;
+
 // A few threads of our own: libuv's four would starve everything else that Node does with files.
 class ThreadPool {
  public:

@@ -132,7 +132,7 @@ int TlsLink::Connect(const SocketAddress& address, TlsKey key, int timeout_milli
   auto made = Create(std::move(context), std::move(socket), TlsRole::kClient);
   if (made == nullptr) return ENOMEM;
   const auto handshake = [&] { return library.SSL_do_handshake(made->ssl_); };
-  if (const int error = made->Carry(handshake, timeout_milliseconds, pool); error != 0) {
+  if (const int error = made->Carry(handshake, deadline, pool); error != 0) {
     return error;
   }
   // OpenSSL counts a handshake by pre-shared key as the resumption of a session.
@@ -144,13 +144,15 @@ int TlsLink::Connect(const SocketAddress& address, TlsKey key, int timeout_milli
 int64_t TlsLink::Read(uint8_t* into, size_t bytes, int wait_milliseconds) {
   const int limit = static_cast<int>(std::min<size_t>(bytes, INT_MAX));
   const auto read = [&] { return context_->library().SSL_read(ssl_, into, limit); };
-  for (int wait = wait_milliseconds; !end_; wait = 0) {
+  const Deadline deadline(wait_milliseconds);
+  while (!end_) {
     const Attempt attempt = Try(read);
     end_ = attempt.end;
     if (attempt.bytes > 0) return static_cast<int64_t>(attempt.bytes);
     if (end_) break;
+    // A part of a record wakes this, too: the rest of it is waited for.
     pollfd waiting = {socket_.fd(), attempt.wait_for, 0};
-    if (wait == 0 || poll(&waiting, 1, wait) == 0) return -EAGAIN;
+    if (deadline.passed() || poll(&waiting, 1, wait_milliseconds) == 0) return -EAGAIN;
   }
   return *end_;
 }
@@ -161,7 +163,7 @@ int TlsLink::Write(const uint8_t* from, size_t bytes, const ThreadPool& pool) {
   const auto write = [&] {
     return context_->library().SSL_write(ssl_, from, static_cast<int>(bytes));
   };
-  return Carry(write, -1, pool);
+  return Carry(write, Deadline::Never(), pool);
 }
 
 int TlsLink::End(const ThreadPool& pool) {
@@ -169,12 +171,11 @@ int TlsLink::End(const ThreadPool& pool) {
     const int told = context_->library().SSL_shutdown(ssl_);
     return told == 0 ? 1 : told;  // the other end may still write
   };
-  return Carry(end, -1, pool);
+  return Carry(end, Deadline::Never(), pool);
 }
 
 template <typename Call>
-int TlsLink::Carry(const Call& call, int timeout_milliseconds, const ThreadPool& pool) {
-  const Deadline deadline(timeout_milliseconds);
+int TlsLink::Carry(const Call& call, const Deadline& deadline, const ThreadPool& pool) {
   for (bool called = false;;) {
     const Attempt attempt = called ? TryFlush() : Try(call);
     if (attempt.bytes > 0) {

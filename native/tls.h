@@ -99,7 +99,7 @@ class TlsLink : public Input {
   Attempt TryFlush();
   // Tries until it is done, its bytes included. Returns 0 or an errno.
   template <typename Call>
-  int Carry(const Call& call, int timeout_milliseconds, const ThreadPool& pool);
+  int Carry(const Call& call, const Deadline& deadline, const ThreadPool& pool);
 
   const std::shared_ptr<const TlsContext> context_;
   const Descriptor socket_;
