@@ -197,6 +197,10 @@ Napi::Value StartContentTask(const Napi::CallbackInfo& info, std::unique_ptr<Tas
   return task->Result(info.Env());
 }
 
+bool IsPositive(const Napi::Value& value) {
+  return IsUint32(value) && value.As<Napi::Number>().Uint32Value() > 0;
+}
+
 bool IsForThisThread(const Content& content) {
   return content.memory == nullptr || content.bytes < kInlineBytes;
 }
@@ -217,7 +221,7 @@ Napi::Value StartCrc32c(const Napi::CallbackInfo& info) {
 // findZeroBlocks(bytes, blockBytes, done): Uint8Array | undefined
 Napi::Value StartFindZeroBlocks(const Napi::CallbackInfo& info) {
   if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
-  if (!IsUint32(info[1]) || info[1].As<Napi::Number>().Uint32Value() == 0) {
+  if (!IsPositive(info[1])) {
     return ThrowTypeError(info.Env(), "blockBytes must be a positive whole number");
   }
   if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
@@ -233,7 +237,7 @@ Napi::Value StartFindZeroBlocks(const Napi::CallbackInfo& info) {
 // examine(bytes, blockBytes, seed, done): number | Uint8Array | undefined
 Napi::Value StartExamine(const Napi::CallbackInfo& info) {
   if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
-  if (!IsUint32(info[1]) || info[1].As<Napi::Number>().Uint32Value() == 0) {
+  if (!IsPositive(info[1])) {
     return ThrowTypeError(info.Env(), "blockBytes must be a positive whole number");
   }
   if (!IsUint32(info[2])) return ThrowTypeError(info.Env(), "seed must be a 32-bit number");
@@ -252,7 +256,7 @@ Napi::Value StartExamine(const Napi::CallbackInfo& info) {
 Napi::Value StartFindEqualBlocks(const Napi::CallbackInfo& info) {
   if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "one must be a Buffer");
   if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "other must be a Buffer");
-  if (!IsUint32(info[2]) || info[2].As<Napi::Number>().Uint32Value() == 0) {
+  if (!IsPositive(info[2])) {
     return ThrowTypeError(info.Env(), "blockBytes must be a positive whole number");
   }
   if (!info[3].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");

@@ -20,14 +20,14 @@ Napi::Value Bytes(Napi::Env env, const std::vector<uint8_t>& found) {
 }  // namespace
 
 Crc32cTask::Crc32cTask(const Napi::Function& done, Content content, uint32_t seed)
-    : Task(done), content_(std::move(content)), crc_(seed) {}
+    : ContentTask(done), content_(std::move(content)), crc_(seed) {}
 
 void Crc32cTask::Run() { crc_ = Crc32c(crc_, content_.data, content_.bytes); }
 
 Napi::Value Crc32cTask::Result(Napi::Env env) { return Napi::Number::New(env, crc_); }
 
 ZeroBlocksTask::ZeroBlocksTask(const Napi::Function& done, Content content, size_t block_bytes)
-    : Task(done), content_(std::move(content)), block_bytes_(block_bytes) {}
+    : ContentTask(done), content_(std::move(content)), block_bytes_(block_bytes) {}
 
 void ZeroBlocksTask::Run() { found_ = FindZeroBlocks(content_.data, content_.bytes, block_bytes_); }
 
@@ -35,7 +35,7 @@ Napi::Value ZeroBlocksTask::Result(Napi::Env env) { return Bytes(env, found_); }
 
 ExamineTask::ExamineTask(const Napi::Function& done, Content content, size_t block_bytes,
                          uint32_t seed)
-    : Task(done), content_(std::move(content)), block_bytes_(block_bytes), seed_(seed) {}
+    : ContentTask(done), content_(std::move(content)), block_bytes_(block_bytes), seed_(seed) {}
 
 void ExamineTask::Run() { examined_ = Examine(content_.data, content_.bytes, block_bytes_, seed_); }
 
@@ -46,7 +46,10 @@ Napi::Value ExamineTask::Result(Napi::Env env) {
 
 EqualBlocksTask::EqualBlocksTask(const Napi::Function& done, Content one, Content other,
                                  size_t block_bytes)
-    : Task(done), one_(std::move(one)), other_(std::move(other)), block_bytes_(block_bytes) {}
+    : ContentTask(done),
+      one_(std::move(one)),
+      other_(std::move(other)),
+      block_bytes_(block_bytes) {}
 
 void EqualBlocksTask::Run() {
   found_.clear();
@@ -60,7 +63,10 @@ Napi::Value EqualBlocksTask::Result(Napi::Env env) { return Bytes(env, found_); 
 
 HashTask::HashTask(const Napi::Function& done, Sha256 sha256, Content content,
                    std::vector<Piece> pieces)
-    : Task(done), sha256_(sha256), content_(std::move(content)), pieces_(std::move(pieces)) {}
+    : ContentTask(done),
+      sha256_(sha256),
+      content_(std::move(content)),
+      pieces_(std::move(pieces)) {}
 
 void HashTask::Run() {
   hashes_.clear();

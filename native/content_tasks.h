@@ -21,12 +21,18 @@ struct Content {
   std::shared_ptr<const Pages> memory;
 };
 
+// Looks at content. Where there is no thread for that it is done at once.
+class ContentTask : public Task {
+ public:
+  using Task::Task;
+  void Fail(int) override { Run(); }
+};
+
 // Answers the CRC-32C of the content.
-class Crc32cTask : public Task {
+class Crc32cTask : public ContentTask {
  public:
   Crc32cTask(const Napi::Function& done, Content content, uint32_t seed);
   void Run() override;
-  void Fail(int) override { Run(); }
   Napi::Value Result(Napi::Env env) override;
 
  private:
@@ -35,11 +41,10 @@ class Crc32cTask : public Task {
 };
 
 // Answers a Uint8Array: 1 for each block that is all zeroes.
-class ZeroBlocksTask : public Task {
+class ZeroBlocksTask : public ContentTask {
  public:
   ZeroBlocksTask(const Napi::Function& done, Content content, size_t block_bytes);
   void Run() override;
-  void Fail(int) override { Run(); }
   Napi::Value Result(Napi::Env env) override;
 
  private:
@@ -50,11 +55,10 @@ class ZeroBlocksTask : public Task {
 
 // Answers the CRC-32C of the content, or the Uint8Array of ZeroBlocksTask where a block of it is
 // all zeroes.
-class ExamineTask : public Task {
+class ExamineTask : public ContentTask {
  public:
   ExamineTask(const Napi::Function& done, Content content, size_t block_bytes, uint32_t seed);
   void Run() override;
-  void Fail(int) override { Run(); }
   Napi::Value Result(Napi::Env env) override;
 
  private:
@@ -65,11 +69,10 @@ class ExamineTask : public Task {
 };
 
 // Answers a Uint8Array: 1 for each block that is the same in both contents, which are as long.
-class EqualBlocksTask : public Task {
+class EqualBlocksTask : public ContentTask {
  public:
   EqualBlocksTask(const Napi::Function& done, Content one, Content other, size_t block_bytes);
   void Run() override;
-  void Fail(int) override { Run(); }
   Napi::Value Result(Napi::Env env) override;
 
  private:
@@ -82,11 +85,10 @@ class EqualBlocksTask : public Task {
 constexpr size_t kHashBytes = 16;
 
 // Answers a Uint8Array: for each piece of the content the first 16 bytes of its SHA-256.
-class HashTask : public Task {
+class HashTask : public ContentTask {
  public:
   HashTask(const Napi::Function& done, Sha256 sha256, Content content, std::vector<Piece> pieces);
   void Run() override;
-  void Fail(int) override { Run(); }
   Napi::Value Result(Napi::Env env) override;
 
  private:
