@@ -1,6 +1,6 @@
 import { readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
+import { inTurns } from '../extents/turns.js';
 
 /** One line of `/proc/PID/mountinfo`: what is mounted where. */
 export interface Mount {
@@ -66,10 +66,10 @@ export async function readSwaps(): Promise<string[]> {
   return parseSwaps(await readFile('/proc/swaps', 'utf8').catch(() => ''));
 }
 
-/** Within a millisecond or two: by another thread each would take twenty times as long. */
-const PROCESSES_PER_TURN = 256;
-
-/** Undefined for a process that has ended meanwhile, and for other users' that are closed to us. */
+/**
+ * Undefined for a process that has ended meanwhile, and for other users' that are closed to us. By
+ * another thread it would take twenty times as long.
+ */
 function mountNamespaceOf(process: string): string | undefined {
   try {
     return readlinkSync(`/proc/${process}/ns/mnt`);
@@ -86,8 +86,7 @@ export async function readMounts(): Promise<VisibleMount[]> {
   const mounts: VisibleMount[] = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
   const seen = new Set([mountNamespaceOf('self')]);
   const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  for (const [index, name] of processes.entries()) {
-    if (index % PROCESSES_PER_TURN === 0) await setImmediate();
+  for await (const name of inTurns(processes)) {
     const namespace = mountNamespaceOf(name);
     if (namespace === undefined || seen.has(namespace)) {
       continue;

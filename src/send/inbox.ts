@@ -13,6 +13,7 @@ import {
   type RecordType,
 } from '../stream/proto4.js';
 import { createRecordReader } from '../transport/record-reader.js';
+import { createDeferred, type Deferred } from './deferred.js';
 
 export interface Answer {
   header: RecordHeader;
@@ -44,13 +45,10 @@ export interface InboxOptions {
 }
 
 export function createInbox({ source, engine, peer, onFailure }: InboxOptions): Inbox {
-  const expected = new Map<number, PromiseWithResolvers[]>();
+  const expected = new Map<number, Deferred<Answer>[]>();
   let failure: LvmsyncError | undefined;
   let ended = false;
-  let reportFailure: (error: LvmsyncError) => void = () => {};
-  const failed = new Promise<LvmsyncError>((resolve) => {
-    reportFailure = resolve;
-  });
+  const { promise: failed, resolve: reportFailure } = createDeferred<LvmsyncError>();
 
   async function readAll(): Promise<void> {
     const reader = createRecordReader(source, engine);
@@ -98,30 +96,15 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
   return {
     failed,
     expect(type) {
-      const { promise, resolve, reject } = withResolvers();
-      promise.catch(() => undefined); // whoever awaits it meets the failure
-      if (failure !== undefined) reject(failure);
+      const waiter = createDeferred<Answer>();
+      waiter.promise.catch(() => undefined); // whoever awaits it meets the failure
+      if (failure !== undefined) waiter.reject(failure);
       const waiters = expected.get(type);
-      if (waiters === undefined) expected.set(type, [{ resolve, reject }]);
-      else waiters.push({ resolve, reject });
-      return promise;
+      if (waiters === undefined) expected.set(type, [waiter]);
+      else waiters.push(waiter);
+      return waiter.promise;
     },
   };
-}
-
-interface PromiseWithResolvers {
-  resolve(answer: Answer): void;
-  reject(error: unknown): void;
-}
-
-function withResolvers(): PromiseWithResolvers & { promise: Promise<Answer> } {
-  let resolve: (answer: Answer) => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const promise = new Promise<Answer>((settle, fail) => {
-    resolve = settle;
-    reject = fail;
-  });
-  return { promise, resolve, reject };
 }
 
 async function readLabel(source: ByteSource): Promise<void> {

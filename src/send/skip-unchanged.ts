@@ -13,6 +13,7 @@ import type { StreamWriter } from '../transport/stream-writer.js';
 import type { RunWatcher } from '../watcher.js';
 import type { ChangeSource } from './change-source.js';
 import { compareGroups } from './compare.js';
+import { createDeferred } from './deferred.js';
 import type { Inbox } from './inbox.js';
 import { type Compared, createPacer } from './skip-pacer.js';
 import { comparedBlockBytes, unchangedBlocks } from './unchanged-blocks.js';
@@ -84,8 +85,8 @@ export async function skipUnchanged(options: SkipOptions): Promise<Skipping> {
   const pacer = createPacer();
   let comparedBytes = 0;
   const compared: Compared = { askedBytes: 0, answeredBytes: 0, heldBytes: 0 };
-  const { promise: sampled, resolve: endSample } = createSignal();
-  const { promise: answered, resolve: tellAnswered } = createSignal();
+  const { promise: sampled, resolve: endSample } = createDeferred();
+  const { promise: answered, resolve: tellAnswered } = createDeferred();
 
   const groups = unchangedBlocks({
     ...options,
@@ -157,14 +158,6 @@ export async function skipUnchanged(options: SkipOptions): Promise<Skipping> {
     },
     stop: pacer.stop,
   };
-}
-
-function createSignal(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = () => {};
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }
 
 /** Whether anything may be left out. */

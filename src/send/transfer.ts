@@ -3,19 +3,11 @@ import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
-import type { ExtentSource } from '../extents/extents.js';
 import type { ByteSource } from '../stream/bytes.js';
-import { createTransferDigest } from '../stream/digest.js';
 import { encodeMessage } from '../stream/message-encoder.js';
-import {
-  parseAccept,
-  parseReceipt,
-  parseReceiverHello,
-  refusalOf,
-  type Totals,
-} from '../stream/messages.js';
+import { parseAccept, parseReceipt, parseReceiverHello, refusalOf } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
-import { zstdAvailable, zstdCompress } from '../stream/zstd.js';
+import { zstdAvailable } from '../stream/zstd.js';
 import type { Bandwidth } from '../transport/bandwidth.js';
 import type { Channel } from '../transport/channel.js';
 import { answersOf } from '../transport/first-answer.js';
@@ -23,6 +15,7 @@ import { keepAlive, withTimeout } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
 import type { RunWatcher } from '../watcher.js';
 import { type BaseCheck, checkBase } from './base-check.js';
+import { type Body, sendBody, startBody } from './body.js';
 import type { ChangeSource } from './change-source.js';
 import {
   checkReceipt,
@@ -33,11 +26,10 @@ import {
   writeOpening,
 } from './conversation.js';
 import { createInbox, type Inbox } from './inbox.js';
-import { createLinkSet, type LinkSet } from './link-set.js';
-import { type LinkWishes, MAX_LINKS, ONE_LINK, type OpenedLinks, openLinks } from './open-links.js';
-import { createProto4Encoder } from './proto4-encoder.js';
+import { createLinkSet } from './link-set.js';
+import { type LinkWishes, ONE_LINK, type OpenedLinks, openLinks } from './open-links.js';
 import { extentsToSend } from './resume.js';
-import { interruptedError, type SendReport, sendRecords } from './send.js';
+import { interruptedError, type SendReport } from './send.js';
 import {
   comparesBlocks,
   type Skipping,
@@ -200,6 +192,10 @@ async function converse(options: Conversation): Promise<SendReport> {
   let skipping: Skipping | undefined;
   let body: Body | undefined;
   let mayReadEarly = isKnownBeforehand(options);
+  async function onSent(offset: number, streamBytes: number): Promise<void> {
+    attempts.sentOffset = Math.max(attempts.sentOffset, offset);
+    await skipping?.onSent(streamBytes);
+  }
   try {
     const answers = {
       hello: inbox.expect(RECORD.hello),
@@ -215,7 +211,7 @@ async function converse(options: Conversation): Promise<SendReport> {
     const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
     // The disk has time for the checks alone only as long as the receiver is being started.
     const readEarly = () => {
-      if (mayReadEarly) body = startBody(linkSet, source.extents, options);
+      if (mayReadEarly) body = startBody(linkSet, source.extents, { ...options, onSent });
       mayReadEarly = false;
     };
     const checked = attempts.baseChecked
@@ -261,7 +257,6 @@ async function converse(options: Conversation): Promise<SendReport> {
       if (!links?.count()) linkSet.add(writer);
     }
     const resumedBytes = source.extents.totalBytes - extents.totalBytes;
-    const { onSent } = skipping;
     body ??= startBody(linkSet, skipping.extents, { ...options, compress, onSent });
     await checked;
     attempts.baseChecked = true;
@@ -300,44 +295,6 @@ async function converse(options: Conversation): Promise<SendReport> {
 /** Whether no answer of the receiver's but an interrupted transfer can change what is sent. */
 function isKnownBeforehand({ source, compress, skipUnchanged }: Conversation): boolean {
   return !compress && !comparesBlocks({ source, extents: source.extents, skipUnchanged });
-}
-
-/** The data records of a transfer, which are being read. */
-interface Body {
-  /** Writes them. @throws as `sendRecords` */
-  send(): ReturnType<typeof sendBody>;
-  /** Resolves when nothing is read any more. */
-  abandon(): Promise<void>;
-}
-
-function startBody(
-  output: LinkSet,
-  extents: Pick<ExtentSource, 'slices'>,
-  options: BodyOptions,
-): Body {
-  let go = () => {};
-  let stop: (reason: Error) => void = () => {};
-  const mayWrite = new Promise<void>((resolve, reject) => {
-    go = resolve;
-    stop = reject;
-  });
-  mayWrite.catch(() => undefined); // met by who waits for it, if anybody does
-  const sent = sendBody(output, extents, {
-    ...options,
-    furtherBuffers: 2 * MAX_LINKS,
-    mayWrite,
-  });
-  sent.catch(() => undefined); // met by who sends it
-  return {
-    send() {
-      go();
-      return sent;
-    },
-    async abandon() {
-      stop(new Error('it is not to be sent'));
-      await sent.catch(() => undefined);
-    },
-  };
 }
 
 /** Resolves when the receiver may apply what it has. */
@@ -386,60 +343,6 @@ export async function writeTransfer(
   const endBytes = await writeEnd(writer, totals);
   await writer.finish();
   return { ...report, streamBytes: openingBytes + report.streamBytes + endBytes };
-}
-
-interface BodyOptions extends SendTransferOptions {
-  attempts?: Attempts;
-  furtherBuffers?: number;
-  /** See `sendRecords`. */
-  mayWrite?: Promise<void>;
-  /** Told how many bytes of stream have been sent. Sending goes on when it resolves. */
-  onSent?: (streamBytes: number) => Promise<void>;
-}
-
-async function sendBody(
-  output: LinkSet,
-  extents: Pick<ExtentSource, 'slices'>,
-  {
-    source,
-    engine,
-    compress,
-    signal,
-    watcher,
-    attempts,
-    furtherBuffers,
-    mayWrite,
-    onSent,
-  }: BodyOptions,
-): Promise<{ report: SendReport; totals: Totals }> {
-  const digest = createTransferDigest();
-  const encoder = createProto4Encoder({
-    extents,
-    discarded: source.discarded,
-    engine,
-    digest,
-    ...(compress && { compress: zstdCompress }),
-  });
-  const report = await sendRecords({
-    encoder,
-    source: source.data,
-    engine,
-    output,
-    furtherBuffers,
-    mayWrite,
-    signal,
-    watcher,
-    async onSent(offset, streamBytes) {
-      if (attempts !== undefined) attempts.sentOffset = Math.max(attempts.sentOffset, offset);
-      await onSent?.(streamBytes);
-    },
-  });
-  const totals: Totals = {
-    records: report.recordCount,
-    dataBytes: report.dataBytes,
-    digest: digest.hex(),
-  };
-  return { report, totals };
 }
 
 function withoutCompression(): string {

@@ -38,12 +38,18 @@ export function createRecordReader(
   let header: RecordHeader | undefined;
   let recordCount = 0;
 
-  /** False when the source ended before the first byte. */
-  async function fillHeader(): Promise<boolean> {
-    for (let filled = 0; filled < headerBytes.length; ) {
-      const readBytes = await source.read(headerBytes.subarray(filled));
-      if (readBytes === 0 && filled === 0) return false;
-      if (readBytes === 0) throw truncated(`inside the header of record ${recordCount}`);
+  /** Fills all of `into`; false when the source ended before the first byte. */
+  async function fill(
+    into: Buffer,
+    what: string,
+    read: (rest: Buffer) => Promise<number> = (rest) => source.read(rest),
+  ): Promise<boolean> {
+    for (let filled = 0; filled < into.length; ) {
+      const readBytes = await read(into.subarray(filled));
+      if (readBytes === 0) {
+        if (filled === 0 && what === 'header') return false;
+        throw truncated(`inside the ${what} of record ${recordCount}`);
+      }
       filled += readBytes;
     }
     return true;
@@ -51,20 +57,23 @@ export function createRecordReader(
 
   /** Returns its checksum. */
   async function fillBody(body: Buffer): Promise<number> {
-    let crc = 0;
-    for (let filled = 0; filled < body.length; ) {
-      const rest = body.subarray(filled);
-      const read = (await source.readChecked?.(rest, crc)) ?? { bytes: await source.read(rest) };
-      if (read.bytes === 0) throw truncated(`inside the body of record ${recordCount}`);
-      if ('crc' in read) crc = read.crc;
-      filled += read.bytes;
+    const { readChecked } = source;
+    if (readChecked === undefined) {
+      await fill(body, 'body');
+      return engine.crc32c(body);
     }
-    return source.readChecked === undefined ? engine.crc32c(body) : crc;
+    let bodyCrc = 0;
+    await fill(body, 'body', async (rest) => {
+      const { bytes, crc } = await readChecked(rest, bodyCrc);
+      bodyCrc = crc;
+      return bytes;
+    });
+    return bodyCrc;
   }
 
   async function nextHeader(): Promise<RecordHeader | undefined> {
     for (;;) {
-      if (!(await fillHeader())) return undefined;
+      if (!(await fill(headerBytes, 'header'))) return undefined;
       header = readRecordHeader(headerBytes, 0);
       if (!isSkippable(header.type)) return header;
       await skipBody(header);
