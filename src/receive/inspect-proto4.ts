@@ -8,9 +8,10 @@ import { parseSenderHello, parseTotals, sameTotals } from '../stream/messages.js
 import {
   damaged,
   ENCODING,
-  MAX_PAYLOAD_BYTES,
   MAX_RECORD_EXTENTS,
+  PAYLOAD_POSITION,
   RECORD,
+  RECORD_BUFFER_BYTES,
   RECORD_HEADER_BYTES,
   type RecordHeader,
   readTable,
@@ -21,8 +22,6 @@ import { type Findings, type InspectedHeader, interruptedRead } from './inspect-
 import { incomplete } from './transfer.js';
 import { parseLogHello, parseMark } from './undo-log-format.js';
 import { readUndoLog } from './undo-log-reader.js';
-
-const PAYLOAD_POSITION = 4096;
 
 /**
  * From behind the label on.
@@ -37,7 +36,7 @@ export async function inspectProto4(
   { path, signal }: { path: string | undefined; signal: AbortSignal | undefined },
 ): Promise<void> {
   const reader = createRecordReader(source, engine);
-  const buffer = Buffer.alloc(PAYLOAD_POSITION + MAX_PAYLOAD_BYTES);
+  const buffer = Buffer.alloc(RECORD_BUFFER_BYTES);
   const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
   const digest = createTransferDigest();
 

@@ -9,8 +9,9 @@ import {
   damaged,
   ENCODING,
   MAX_PAYLOAD_BYTES,
-  MAX_RECORD_EXTENTS,
+  PAYLOAD_POSITION,
   RECORD,
+  RECORD_BUFFER_BYTES,
   RECORD_HEADER_BYTES,
   type RecordHeader,
   readTable,
@@ -21,9 +22,6 @@ import { joinZeroes } from './join-zeroes.js';
 import { createLinkPositions, type LinkPosition } from './link-positions.js';
 import type { Snapback } from './snapback.js';
 
-/** Where payloads lie in their buffers: O_DIRECT writes them from there without a copy. */
-export const PAYLOAD_POSITION = 4096;
-const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
 /** One is being filled while another is written. */
 const BUFFERS_PER_LINK = 2;
 
@@ -81,8 +79,8 @@ interface OpenLink {
 export function createRecordApplier(options: ApplierOptions): RecordApplier {
   const { target, engine, snapback } = options;
   const pool = createBufferPool(engine, {
-    bufferBytes: BUFFER_BYTES,
-    count: bufferCount(engine.limits, BUFFER_BYTES),
+    bufferBytes: RECORD_BUFFER_BYTES,
+    count: bufferCount(engine.limits, RECORD_BUFFER_BYTES),
   });
   const digest = createTransferDigest();
   let records = 0;
@@ -98,7 +96,7 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
     try {
       if (failure !== undefined) throw failure.error;
       const { prologue, payload } = await reader.readBody(buffer, PAYLOAD_POSITION);
-      const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
+      const batch = createBatch(buffer, header.extentCount);
       const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, batch);
       if (header.decodedBytes !== (header.type === RECORD.data ? totalBytes : 0)) {
         throw damaged('the extents and the payload of a record disagree');

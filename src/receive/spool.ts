@@ -14,9 +14,10 @@ import type { Totals } from '../stream/messages.js';
 import {
   damaged,
   ENCODING,
-  MAX_PAYLOAD_BYTES,
   MAX_RECORD_EXTENTS,
+  PAYLOAD_POSITION,
   RECORD,
+  RECORD_BUFFER_BYTES,
   RECORD_HEADER_BYTES,
   readTable,
 } from '../stream/proto4.js';
@@ -25,8 +26,6 @@ import { openAppendFile, syncDirectory } from './append-file.js';
 import type { ReplicaRun } from './history-plan.js';
 import type { LinkApplier, RecordApplier } from './record-applier.js';
 import type { TargetState } from './state-directory.js';
-
-const PAYLOAD_POSITION = 4096;
 
 export interface SpoolOptions {
   target: BlockFile;
@@ -91,7 +90,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   );
 
   function openLink(): LinkApplier {
-    const buffer = engine.allocate(PAYLOAD_POSITION + MAX_PAYLOAD_BYTES);
+    const buffer = engine.allocate(RECORD_BUFFER_BYTES);
     const batch = createBatch(buffer, MAX_RECORD_EXTENTS);
     return {
       async apply(header, reader) {

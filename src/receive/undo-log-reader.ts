@@ -8,9 +8,10 @@ import { createTransferDigest, type TransferDigest } from '../stream/digest.js';
 import { parseTotals } from '../stream/messages.js';
 import {
   damaged,
-  MAX_PAYLOAD_BYTES,
   MAX_RECORD_EXTENTS,
+  PAYLOAD_POSITION,
   RECORD,
+  RECORD_BUFFER_BYTES,
   RECORD_HEADER_BYTES,
   type RecordHeader,
   readRecordHeader,
@@ -21,7 +22,6 @@ import { createRecordReader, type RecordReader } from '../transport/record-reade
 import { readHandshake } from './read-handshake.js';
 import { markPrefix, parseLogHello, parseMark, type UndoLogHello } from './undo-log-format.js';
 
-const PAYLOAD_POSITION = 4096;
 const BAD_RECORD_CODES = new Set(['STREAM_DAMAGED', 'STREAM_TRUNCATED', 'STREAM_UNKNOWN']);
 
 export interface UndoLog {
@@ -61,7 +61,7 @@ export async function readUndoLog(
     const source = counting(file);
     if ((await readHandshake(source)).protocol !== 4) return undefined;
     const reader = createRecordReader(source, engine);
-    const buffer = Buffer.alloc(PAYLOAD_POSITION + MAX_PAYLOAD_BYTES);
+    const buffer = Buffer.alloc(RECORD_BUFFER_BYTES);
     const hello = await readHello(reader, buffer, path);
     if (hello === undefined) return undefined;
     const log: UndoLog = {

@@ -12,9 +12,10 @@ import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import {
   ENCODING,
   fitsTable,
-  MAX_PAYLOAD_BYTES,
   MAX_RECORD_EXTENTS,
+  PAYLOAD_POSITION,
   RECORD,
+  RECORD_BUFFER_BYTES,
   RECORD_HEADER_BYTES,
   TABLE_ENTRY_BYTES,
   writeRecordHeader,
@@ -26,9 +27,6 @@ import type { Snapback } from './snapback.js';
 import { encodeLogEnd, encodeLogHello, encodeMark, LOG_BLOCK_BYTES } from './undo-log-format.js';
 import { readUndoLog } from './undo-log-reader.js';
 
-/** Where pre-images are read to: the table and the header end there. */
-const PAYLOAD_POSITION = 4096;
-const BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
 /** Records of pre-images that are read and appended at the same time. */
 const BUFFER_COUNT = 4;
 
@@ -61,7 +59,7 @@ export async function createUndoLog(options: UndoLogOptions): Promise<Snapback> 
     await file.close();
     throw error;
   });
-  const pool = createBufferPool(engine, { bufferBytes: BUFFER_BYTES, count: BUFFER_COUNT });
+  const pool = createBufferPool(engine, { bufferBytes: RECORD_BUFFER_BYTES, count: BUFFER_COUNT });
   let lastLayout: Promise<void> = Promise.resolve();
   const underWay = new Set<Promise<void>>();
   let syncing: Promise<void> | undefined;

@@ -33,6 +33,7 @@ export async function sendBody(
     discarded: source.discarded,
     engine,
     digest,
+    recordBytes: output.recordBytes,
     ...(compress && { compress: zstdCompress }),
   });
   const report = await sendRecords({ ...options, encoder, source: source.data, engine, output });

@@ -1,10 +1,8 @@
 import type { Batch } from '../block/batch.js';
 import type { BlockFile } from '../block/engine.js';
 
-/** Longest record sent, and so the longest request to the device. */
-export const MAX_RECORD_BYTES = 1 << 20;
 /** Most pieces in one buffer: a mebibyte of 4 KiB chunks. */
-export const BATCH_PIECES = MAX_RECORD_BYTES / 4096;
+export const BATCH_PIECES = 256;
 
 /** What a buffer became: the bytes to send, in order, and what they carry. */
 export interface Sealed {

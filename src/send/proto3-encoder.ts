@@ -2,8 +2,9 @@ import { addPiece } from '../block/batch.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { createPieceCursor } from '../extents/piece-cursor.js';
 import { PROTO3_HEADER_BYTES, writeProto3Header } from '../stream/proto3.js';
-import { type Encoder, MAX_RECORD_BYTES } from './encoder.js';
+import type { Encoder } from './encoder.js';
 
+const MAX_RECORD_BYTES = 1 << 20;
 /** Memory alignment to aim for. */
 const PAGE_BYTES = 4096;
 const START = PAGE_BYTES - PROTO3_HEADER_BYTES;

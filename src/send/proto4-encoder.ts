@@ -9,7 +9,9 @@ import {
   fitsTable,
   MAX_PAYLOAD_BYTES,
   MAX_RECORD_EXTENTS,
+  PAYLOAD_POSITION,
   RECORD,
+  RECORD_BUFFER_BYTES,
   RECORD_HEADER_BYTES,
   TABLE_ENTRY_BYTES,
   type TableExtents,
@@ -19,8 +21,6 @@ import {
 import { encodeTableRecord } from '../stream/table-record.js';
 import type { Encoder, Sealed } from './encoder.js';
 
-/** Where the payload starts: header and table end there, and O_DIRECT likes it. */
-const PAYLOAD_POSITION = 4096;
 /** What is looked at for zeroes, and the unit in which they are left out. */
 const ZERO_BLOCK_BYTES = 4096;
 /** A compressed payload is sent when it saves at least this part. */
@@ -39,26 +39,30 @@ export interface Proto4EncoderOptions {
   engine: Pick<Engine, 'crc32c' | 'examine'>;
   /** Every record is added to it. */
   digest: TransferDigest;
+  /** How many bytes the next records may have, at the most; as many as there can be unless said. */
+  recordBytes?: (() => number) | undefined;
   compress?: Compress | undefined;
 }
 
 /**
- * PROTO[4] records of all extents, ascending: the bytes of up to 256 pieces side by side behind
- * one header and one table. Blocks of zeroes become ZERO records, discarded extents DISCARD records.
+ * PROTO[4] records of all extents, ascending: the bytes of a batch's pieces side by side behind one
+ * header and one table. Blocks of zeroes become ZERO records, discarded extents DISCARD records.
  */
 export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
   const { extents, discarded, engine, digest, compress } = options;
+  const { recordBytes = () => MAX_PAYLOAD_BYTES } = options;
   const pieces = createMarkedCursor(extents, discarded);
   /** What lies between the pieces of a batch and is not to be read. */
   const discards = new WeakMap<Batch, TableExtents>();
-  let more = pieces.take(MAX_PAYLOAD_BYTES);
+  let more = pieces.take(recordBytes());
 
   function layOut(batch: Batch): boolean {
     let end = PAYLOAD_POSITION;
+    const limit = PAYLOAD_POSITION + recordBytes();
     const first = pieces.offset;
     let previousEnd = first;
     let discard: TableExtents | undefined;
-    while (more && batch.count < MAX_RECORD_EXTENTS && fitsTable(previousEnd, pieces.offset)) {
+    while (more && batch.count < batch.offsets.length && fitsTable(previousEnd, pieces.offset)) {
       // Zeroes between two pieces go elsewhere: the gap may become all that lies between.
       if (!fitsTable(first, pieces.offset)) break;
       if (pieces.isMarked) {
@@ -66,12 +70,13 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
         if (discard.count === MAX_RECORD_EXTENTS) break;
         append(discard, pieces.offset, pieces.length, MAX_DISCARD_BYTES);
       } else {
-        if (end + pieces.length > PAYLOAD_POSITION + MAX_PAYLOAD_BYTES) break;
+        // A piece that was cut when the limit was higher has a record to itself.
+        if (batch.count > 0 && end + pieces.length > limit) break;
         addPiece(batch, pieces.offset, pieces.length, end);
         end += pieces.length;
       }
       previousEnd = pieces.offset + pieces.length;
-      more = pieces.take(MAX_PAYLOAD_BYTES);
+      more = pieces.take(recordBytes());
     }
     if (discard !== undefined) discards.set(batch, discard);
     return batch.count > 0 || discard !== undefined;
@@ -178,7 +183,7 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
     return packed.length <= payload.length * WORTHWHILE ? packed : undefined;
   }
 
-  return { bufferBytes: PAYLOAD_POSITION + MAX_PAYLOAD_BYTES, layOut, seal };
+  return { bufferBytes: RECORD_BUFFER_BYTES, layOut, seal };
 }
 
 interface Separated {

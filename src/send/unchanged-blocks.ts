@@ -3,12 +3,14 @@ import { addPiece, type Batch, createBatch } from '../block/batch.js';
 import type { Engine } from '../block/engine.js';
 import { offsetsOutside } from '../extents/outside.js';
 import type { ExceptionPair } from '../lvm/exception-pairs.js';
-import { fitsTable, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
+import { fitsTable } from '../stream/proto4.js';
 import type { ChangeSource } from './change-source.js';
 import type { CheckGroup } from './compare.js';
 
 /** The unit of comparing, but for chunks that are smaller. */
 const BLOCK_BYTES = 4096;
+/** So many are read, compared and asked about at once. */
+const GROUP_BLOCKS = 256;
 const READS_IN_FLIGHT = 4;
 
 export function comparedBlockBytes({ chunkBytes }: ChangeSource): number {
@@ -48,8 +50,8 @@ interface Reading {
 export async function* unchangedBlocks(options: UnchangedOptions): AsyncGenerator<CheckGroup> {
   const { source, engine, goesOn, onCompared } = options;
   const blockBytes = comparedBlockBytes(source);
-  const groupBytes = blockBytes * MAX_RECORD_EXTENTS;
-  const newBatch = () => createBatch(engine.allocate(groupBytes), MAX_RECORD_EXTENTS);
+  const groupBytes = blockBytes * GROUP_BLOCKS;
+  const newBatch = () => createBatch(engine.allocate(groupBytes), GROUP_BLOCKS);
   const free = Array.from(
     { length: READS_IN_FLIGHT },
     (): Reading => ({ now: newBatch(), before: newBatch() }),
@@ -142,7 +144,7 @@ async function withoutDiscarded(
 }
 
 function runsOf(now: Batch, isEqual: Uint8Array, blockBytes: number): Batch {
-  const runs = createBatch(now.buffer, MAX_RECORD_EXTENTS);
+  const runs = createBatch(now.buffer, GROUP_BLOCKS);
   for (let i = 0; i < now.count; i++) {
     for (let done = 0; done < now.lengths[i]!; done += blockBytes) {
       const position = now.positions[i]! + done;

@@ -5,11 +5,15 @@ import { LvmsyncError } from '../errors.js';
 
 export const RECORD_HEADER_BYTES = 32;
 export const TABLE_ENTRY_BYTES = 8;
-export const MAX_RECORD_EXTENTS = 256;
-export const MAX_PAYLOAD_BYTES = 1 << 20;
+export const MAX_RECORD_EXTENTS = 1024;
+export const MAX_PAYLOAD_BYTES = 4 << 20;
 export const MAX_JSON_BYTES = 64 << 10;
 /** Room in front of a payload for the header and the longest table. */
 export const MAX_PROLOGUE_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_EXTENTS * TABLE_ENTRY_BYTES;
+/** Where payloads lie in their buffers: O_DIRECT takes them from there without a copy. */
+export const PAYLOAD_POSITION = Math.ceil(MAX_PROLOGUE_BYTES / 4096) * 4096;
+/** Of a buffer for any record. */
+export const RECORD_BUFFER_BYTES = PAYLOAD_POSITION + MAX_PAYLOAD_BYTES;
 
 export const RECORD = {
   hello: 1,

@@ -9,7 +9,7 @@ const CASES = Number(process.env.LVMSYNC_FUZZ_CASES ?? 10_000);
 const HANG_MS = 60_000;
 
 /** A buffer of 1 MiB with room for header and table, and what one case may allocate of them. */
-const LARGEST_BUFFER_BYTES = (1 << 20) + 8192;
+const LARGEST_BUFFER_BYTES = (4 << 20) + 12_288;
 const MOST_BUFFERS = 14;
 
 export function fuzzCases(share: number): number {

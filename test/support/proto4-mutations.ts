@@ -54,14 +54,14 @@ function withLie(random: Random, record: Buffer): Buffer {
   const { type, extents, payload } = decodeRecord(record);
   const lies: Lies = random.pick<Lies>([
     { encoding: random.below(4) },
-    { extentCount: random.pick([0, 1, 255, 256, 257, 65_535]) },
+    { extentCount: random.pick([0, 1, 255, 1024, 1025, 65_535]) },
     { payloadBytes: random.pick(ODD_NUMBERS), decodedBytes: random.pick(ODD_NUMBERS) },
     { payloadBytes: random.pick(ODD_NUMBERS) },
     { decodedBytes: random.pick(ODD_NUMBERS) },
     { offset: random.pick(ODD_OFFSETS) },
     { reserved: random.uint32() },
     { table: randomBytes(random, extents.length * 8) },
-    { encoding: 1, decodedBytes: 1 << 20 },
+    { encoding: 1, decodedBytes: 4 << 20 },
   ]);
   return encodeRecord(random.chance(0.1) ? random.pick(TYPES) : type, extents, payload, lies);
 }

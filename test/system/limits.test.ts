@@ -14,7 +14,7 @@ const { after, before, holds } = delta;
 
 for (const engine of ['native', 'js']) {
   for (const limits of [
-    ['--queue-depth', '1', '--buffer-memory', '4M'],
+    ['--queue-depth', '1', '--buffer-memory', '9M'],
     ['--queue-depth', '1024', '--buffer-memory', '256m'],
   ]) {
     for (const protocol of ['3', '4']) {
@@ -37,14 +37,14 @@ test('when the receiver is remote, then it is told the limits, and only where so
   const rsh = delta.path('rsh');
   writeFileSync(rsh, `#!/bin/sh\nshift\necho "$*" >> ${delta.path('told')}\nexec sh -c "$*"\n`);
   chmodSync(rsh, 0o755);
-  for (const limits of [['--queue-depth', '5', '--buffer-memory', '8M'], []]) {
+  for (const limits of [['--queue-depth', '5', '--buffer-memory', '16M'], []]) {
     const target = delta.target('t-remote');
     const remote = ['-e', rsh, '--remote-command', `${process.execPath} ${lvmsyncPath}`];
     await lvmsyncOk([...delta.source, ...remote, ...limits, `backup:${target}`]);
     assert.ok(holds(target, after));
   }
   const [limited, plain] = readFileSync(delta.path('told'), 'utf8').trim().split('\n');
-  assert.match(limited ?? '', / --queue-depth 5 --buffer-memory 8388608 /);
+  assert.match(limited ?? '', / --queue-depth 5 --buffer-memory 16777216 /);
   assert.match(plain ?? '', /--apply - (?!.*--queue-depth)(?!.*--buffer-memory)/);
 });
 
@@ -54,9 +54,9 @@ test('when a limit is out of its range, then it is said which that is and nothin
     ['--queue-depth', '0', /1 to 1024/],
     ['--queue-depth', '1e2', /1 to 1024/],
     ['--queue-depth', '1025', /1 to 1024/],
-    ['--buffer-memory', '4095K', /4M to 256M/],
-    ['--buffer-memory', '1G', /4M to 256M/],
-    ['--buffer-memory', '8MB', /4M to 256M/],
+    ['--buffer-memory', '9215K', /9M to 256M/],
+    ['--buffer-memory', '1G', /9M to 256M/],
+    ['--buffer-memory', '8MB', /9M to 256M/],
   ] as const;
   for (const [option, value, range] of outOfRange) {
     await lvmsyncFails([...delta.source, target, option, value], 2, range);

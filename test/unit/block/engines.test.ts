@@ -97,15 +97,15 @@ test('when there is no addon then auto takes js and says why, and native is an e
 test('when limits are given then the engines keep them, and one out of its range is refused', () => {
   for (const name of ['native', 'js'] as const) {
     const { limits } = loadEngine(name).engine;
-    assert.deepEqual(limits, { queueDepth: 128, bufferMemoryBytes: 9 << 20 });
-    const wanted = { queueDepth: 1024, bufferMemoryBytes: 4 << 20 };
+    assert.deepEqual(limits, { queueDepth: 128, bufferMemoryBytes: 25 << 20 });
+    const wanted = { queueDepth: 1024, bufferMemoryBytes: 9 << 20 };
     assert.deepEqual(loadEngine(name, wanted).engine.limits, wanted);
     for (const wrong of [
       { queueDepth: 0 },
       { queueDepth: 1025 },
       { queueDepth: 1.5 },
       { queueDepth: Number.NaN },
-      { bufferMemoryBytes: (4 << 20) - 1 },
+      { bufferMemoryBytes: (9 << 20) - 1 },
       { bufferMemoryBytes: (256 << 20) + 1 },
     ]) {
       assert.throws(() => loadEngine(name, wrong), { code: 'USAGE' });

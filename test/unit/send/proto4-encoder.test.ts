@@ -3,7 +3,11 @@ import { describe, test } from 'node:test';
 import { createBatch } from '#lvmsync/block/batch.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import type { ExtentSource } from '#lvmsync/extents/extents.js';
-import { type Compress, createProto4Encoder } from '#lvmsync/send/proto4-encoder.js';
+import {
+  type Compress,
+  createProto4Encoder,
+  type Proto4EncoderOptions,
+} from '#lvmsync/send/proto4-encoder.js';
 import { createTransferDigest } from '#lvmsync/stream/digest.js';
 import {
   decodeRecord,
@@ -39,17 +43,16 @@ async function encodeAll(
   engineName: 'js' | 'native',
   ranges: readonly Extent[],
   content: Content,
-  compress?: Compress,
-  discardedRanges: readonly Extent[] = [],
+  more: Pick<Proto4EncoderOptions, 'compress' | 'recordBytes'> & { discarded?: Extent[] } = {},
 ): Promise<TestRecord[]> {
   const { engine } = loadEngine(engineName);
   const digest = createTransferDigest();
   const encoder = createProto4Encoder({
+    ...more,
     extents: extentsOf(ranges),
-    discarded: extentsOf(discardedRanges),
+    discarded: extentsOf(more.discarded ?? []),
     engine,
     digest,
-    compress,
   });
   const records: Buffer[] = [];
   let dataBytes = 0;
@@ -99,7 +102,7 @@ for (const engine of ['js', 'native'] as const) {
       [64 * KIB, 3 * GIB - 64 * KIB],
       [4 * TIB, 4096],
     ];
-    assert.deepEqual(outline(await encodeAll(engine, ranges, unread, undefined, discarded)), [
+    assert.deepEqual(outline(await encodeAll(engine, ranges, unread, { discarded })), [
       [
         TYPE.data,
         [
@@ -136,13 +139,7 @@ for (const engine of ['js', 'native'] as const) {
     };
     const seen = new Map<number, number>();
     let previous = 0;
-    for (const { type, extents } of await encodeAll(
-      engine,
-      ranges,
-      content,
-      undefined,
-      discarded,
-    )) {
+    for (const { type, extents } of await encodeAll(engine, ranges, content, { discarded })) {
       assert.ok(extents[0]![0] >= previous, 'the records do not ascend');
       previous = extents[0]![0];
       for (const [offset, length] of extents) {
@@ -158,7 +155,7 @@ for (const engine of ['js', 'native'] as const) {
 
   describe(`PROTO[4] records with the ${engine} engine`, () => {
     const encode = (ranges: readonly Extent[], content: Content, compress?: Compress) =>
-      encodeAll(engine, ranges, content, compress);
+      encodeAll(engine, ranges, content, { compress });
 
     test('when there are no extents then there are no records', async () => {
       assert.deepEqual(await encode([], ones), []);
@@ -172,18 +169,30 @@ for (const engine of ['js', 'native'] as const) {
       ]);
     });
 
-    test('when an extent is longer than a record then it is cut at 1 MiB', async () => {
-      const records = await encode([[MIB, 2 * MIB + 4096]], ones);
+    test('when an extent is longer than a record then it is cut at 4 MiB', async () => {
+      const records = await encode([[MIB, 8 * MIB + 4096]], ones);
       assert.deepEqual(outline(records), [
-        [TYPE.data, [[MIB, MIB]]],
-        [TYPE.data, [[2 * MIB, MIB]]],
-        [TYPE.data, [[3 * MIB, 4096]]],
+        [TYPE.data, [[MIB, 4 * MIB]]],
+        [TYPE.data, [[5 * MIB, 4 * MIB]]],
+        [TYPE.data, [[9 * MIB, 4096]]],
+      ]);
+    });
+
+    test('when records are to be shorter from some time on then they are', async () => {
+      let asked = 0;
+      const recordBytes = () => (asked++ < 3 ? 4 * MIB : MIB);
+      const records = await encodeAll(engine, [[0, 10 * MIB]], ones, { recordBytes });
+      assert.deepEqual(outline(records), [
+        [TYPE.data, [[0, 4 * MIB]]],
+        [TYPE.data, [[4 * MIB, 4 * MIB]]],
+        [TYPE.data, [[8 * MIB, MIB]]],
+        [TYPE.data, [[9 * MIB, MIB]]],
       ]);
     });
 
     test('when everything is zero then no data travels', async () => {
       const records = await encode([[0, 10 * MIB]], zeroes);
-      assert.equal(records.length, 10);
+      assert.equal(records.length, 3);
       for (const { type, payload } of records) {
         assert.equal(type, TYPE.zero);
         assert.equal(payload.length, 0);
@@ -216,15 +225,15 @@ for (const engine of ['js', 'native'] as const) {
       assert.deepEqual([payload[0], payload[8191], payload.indexOf(2)], [1, 2, 8191]);
     });
 
-    test('when every other block is zero then both tables hold 128 extents', async () => {
-      const records = await encode([[0, MIB]], (_, into) => {
+    test('when every other block is zero then both tables hold 512 extents', async () => {
+      const records = await encode([[0, 4 * MIB]], (_, into) => {
         for (let at = 0; at < into.length; at++) into[at] = (at >> 12) & 1;
       });
       assert.deepEqual(
         records.map(({ type, extents }) => [type, extents.length]),
         [
-          [TYPE.zero, 128],
-          [TYPE.data, 128],
+          [TYPE.zero, 512],
+          [TYPE.data, 512],
         ],
       );
     });

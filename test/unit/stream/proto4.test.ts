@@ -17,7 +17,7 @@ import { encodeTableRecord } from '#lvmsync/stream/table-record.js';
 import { decodeRecord, type Extent, encodeRecord, type Lies, TYPE } from '../../support/proto4.js';
 import { createRandom } from '../../support/random.js';
 
-const MIB = 1 << 20;
+const MOST_BYTES = 4 << 20;
 
 function tableOf(extents: readonly Extent[]): TableExtents {
   return {
@@ -32,7 +32,7 @@ function listOf({ count, offsets, lengths }: TableExtents): Extent[] {
 }
 
 function emptyTable(): TableExtents {
-  return tableOf(Array.from({ length: 256 }, () => [0, 0]));
+  return tableOf(Array.from({ length: 1024 }, () => [0, 0]));
 }
 
 /** Header and table of a record, read by the code under test. */
@@ -60,7 +60,7 @@ describe('the layout of a record', () => {
   });
 
   test('when a ZERO record is written then its bytes are these', () => {
-    const record = encodeTableRecord(RECORD.zero, tableOf([[512, MIB]]));
+    const record = encodeTableRecord(RECORD.zero, tableOf([[512, 1 << 20]]));
     assert.equal(
       record.toString('hex'),
       '1100000100000000000000000000020000000000fc8acf00000000008d52d112' + '0000000000100000',
@@ -89,11 +89,11 @@ describe('the layout of a record', () => {
   test('when random headers are written and read then they come back the same', () => {
     const random = createRandom(1);
     for (let round = 0; round < 2000; round++) {
-      const payloadBytes = random.below(MIB + 1);
+      const payloadBytes = random.below(MOST_BYTES + 1);
       const header: RecordHeader = {
         type: RECORD.data,
         encoding: 0,
-        extentCount: 1 + random.below(256),
+        extentCount: 1 + random.below(1024),
         payloadBytes,
         offset: random.below(2 ** 44) * 512,
         decodedBytes: payloadBytes,
@@ -109,7 +109,7 @@ describe('the layout of a record', () => {
     const random = createRandom(2);
     for (let round = 0; round < 500; round++) {
       let end = random.below(2 ** 41) * 512;
-      const extents = Array.from({ length: 1 + random.below(256) }, (): Extent => {
+      const extents = Array.from({ length: 1 + random.below(1024) }, (): Extent => {
         const gap = random.pick([0, 512, 4096, 512 * random.below(2 ** 32), 512 * (2 ** 32 - 1)]);
         const length = random.pick([512, 4096, 512 * (1 + random.below(2 ** 23 - 1))]);
         const offset = end + gap;
@@ -138,22 +138,34 @@ describe('the limits of a record', () => {
     }
   });
 
-  test('when the table has 256 extents then it is read, and 257 are refused', () => {
-    const extents = Array.from({ length: 257 }, (_, i): Extent => [i * 1024, 512]);
-    assert.equal(read(encodeRecord(TYPE.zero, extents.slice(1))).extents.length, 256);
+  test('when the table has 1024 extents then it is read, and 1025 are refused', () => {
+    const extents = Array.from({ length: 1025 }, (_, i): Extent => [i * 1024, 512]);
+    assert.equal(read(encodeRecord(TYPE.zero, extents.slice(1))).extents.length, 1024);
     refused(encodeRecord(TYPE.zero, extents));
   });
 
-  test('when a payload is of 1 MiB then it is read, and one byte more is refused', () => {
-    const most = { payloadBytes: MIB, decodedBytes: MIB };
-    assert.equal(read(lying(TYPE.data, most, [[0, MIB]])).header.payloadBytes, MIB);
-    refused(lying(TYPE.data, { payloadBytes: MIB + 1, decodedBytes: MIB + 1 }, [[0, MIB]]));
-    refused(lying(TYPE.data, { payloadBytes: 2 ** 32 - 1, decodedBytes: MIB }, [[0, MIB]]));
+  test('when a payload is of 4 MiB then it is read, and one byte more is refused', () => {
+    const most = { payloadBytes: MOST_BYTES, decodedBytes: MOST_BYTES };
+    assert.equal(read(lying(TYPE.data, most, [[0, MOST_BYTES]])).header.payloadBytes, MOST_BYTES);
+    refused(
+      lying(TYPE.data, { payloadBytes: MOST_BYTES + 1, decodedBytes: MOST_BYTES + 1 }, [
+        [0, MOST_BYTES],
+      ]),
+    );
+    refused(
+      lying(TYPE.data, { payloadBytes: 2 ** 32 - 1, decodedBytes: MOST_BYTES }, [[0, MOST_BYTES]]),
+    );
   });
 
-  test('when a payload would be decoded to more than 1 MiB then it is refused', () => {
-    refused(lying(TYPE.data, { encoding: 1, payloadBytes: 9, decodedBytes: MIB + 1 }, [[0, MIB]]));
-    refused(lying(TYPE.data, { encoding: 1, payloadBytes: 9, decodedBytes: 2 ** 31 }, [[0, MIB]]));
+  test('when a payload would be decoded to more than 4 MiB then it is refused', () => {
+    refused(
+      lying(TYPE.data, { encoding: 1, payloadBytes: 9, decodedBytes: MOST_BYTES + 1 }, [
+        [0, MOST_BYTES],
+      ]),
+    );
+    refused(
+      lying(TYPE.data, { encoding: 1, payloadBytes: 9, decodedBytes: 2 ** 31 }, [[0, MOST_BYTES]]),
+    );
   });
 
   test('when a compressed payload is longer than what it decodes to then it is refused', () => {
@@ -264,7 +276,7 @@ describe('types that are not known', () => {
   });
 
   test('when a record to be skipped claims more than any may have then it is refused', () => {
-    const claims = { payloadBytes: MIB + 1, decodedBytes: MIB + 1 };
+    const claims = { payloadBytes: MOST_BYTES + 1, decodedBytes: MOST_BYTES + 1 };
     assert.throws(() => readRecordHeader(encodeRecord(200, [], Buffer.alloc(0), claims), 0), {
       code: 'STREAM_DAMAGED',
     });
