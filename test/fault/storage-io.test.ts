@@ -69,246 +69,237 @@ const KINDS: Kind[] = [
 ];
 
 const modules = ['dm-dust', 'dm-flakey'];
-kernelTests(
-  import.meta.url,
-  { disks: ['96M', '24M'], modules, timeoutSeconds: 600 },
-  ([disk, targetDisk]) => {
-    let dust: DustDevice;
-    let origin: string;
-    let snapshot: string;
-    let directory: string;
-    let directRsh: string;
-    const healthy = [linear(targetDisk!, 0, VOLUME_BYTES)];
+kernelTests(import.meta.url, { disks: ['96M', '24M'], modules }, ([disk, targetDisk]) => {
+  let dust: DustDevice;
+  let origin: string;
+  let snapshot: string;
+  let directory: string;
+  let directRsh: string;
+  const healthy = [linear(targetDisk!, 0, VOLUME_BYTES)];
 
-    before(async () => {
-      directory = await mkdtemp(join(tmpdir(), 'lvmsync-storage-'));
-      directRsh = await createDirectRsh(directory);
-      // Not from the disk's start, where LVM would find the same physical volume a second time.
-      dust = await createDust('dust', disk!, MIB);
-      await createGroup('near', [dust.path]);
-      origin = await createVolume('near', 'origin', VOLUME_BYTES, 1);
-      snapshot = await createSnapshot('near', 'origin', 'changes', 12 * MIB);
-      writeAt(origin, 2, [...seededWrites(2, 20, 32 * 1024, VOLUME_BYTES), CHANGED]);
-      await createMapped('target', healthy);
-    });
-    after(async () => {
-      await removeMapped('target');
-      await removeGroup('near');
-      await removeMapped('dust');
-      await rm(directory, { recursive: true, force: true });
-    });
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'lvmsync-storage-'));
+    directRsh = await createDirectRsh(directory);
+    // Not from the disk's start, where LVM would find the same physical volume a second time.
+    dust = await createDust('dust', disk!, MIB);
+    await createGroup('near', [dust.path]);
+    origin = await createVolume('near', 'origin', VOLUME_BYTES, 1);
+    snapshot = await createSnapshot('near', 'origin', 'changes', 12 * MIB);
+    writeAt(origin, 2, [...seededWrites(2, 20, 32 * 1024, VOLUME_BYTES), CHANGED]);
+    await createMapped('target', healthy);
+  });
+  after(async () => {
+    await removeMapped('target');
+    await removeGroup('near');
+    await removeMapped('dust');
+    await rm(directory, { recursive: true, force: true });
+  });
 
-    const run = (kind: Kind, rsh: string, options: string[] = []) =>
-      lvmsync(argumentsOf(kind, rsh, options));
-    function argumentsOf(kind: Kind, rsh: string, options: string[] = []): string[] {
-      const host = kind.name === 'local' ? '' : 'receiver:';
-      const how = ['--remote-command', lvmsyncPath, ...kind.options(rsh), ...options];
-      return [...how, snapshot, `${host}${TARGET}`];
-    }
-    const resetTarget = () => copyDevice(snapshot, TARGET);
+  const run = (kind: Kind, rsh: string, options: string[] = []) =>
+    lvmsync(argumentsOf(kind, rsh, options));
+  function argumentsOf(kind: Kind, rsh: string, options: string[] = []): string[] {
+    const host = kind.name === 'local' ? '' : 'receiver:';
+    const how = ['--remote-command', lvmsyncPath, ...kind.options(rsh), ...options];
+    return [...how, snapshot, `${host}${TARGET}`];
+  }
+  const resetTarget = () => copyDevice(snapshot, TARGET);
 
-    /** The next run, on healthy devices, makes the target what it should be; that is recorded. */
-    async function heals(
-      kind: Kind,
-      fault: string,
-      failed: CommandResult,
-      outcome: 'refused' | 'failed' = 'failed',
-    ): Promise<void> {
-      await lvmsyncOk(argumentsOf(kind, directRsh));
-      await assertSameDevices(origin, TARGET);
-      recordStorageRow(kind.name, fault, failed, true, outcome);
-    }
+  /** The next run, on healthy devices, makes the target what it should be; that is recorded. */
+  async function heals(
+    kind: Kind,
+    fault: string,
+    failed: CommandResult,
+    outcome: 'refused' | 'failed' = 'failed',
+  ): Promise<void> {
+    await lvmsyncOk(argumentsOf(kind, directRsh));
+    await assertSameDevices(origin, TARGET);
+    recordStorageRow(kind.name, fault, failed, true, outcome);
+  }
 
-    for (const kind of KINDS) {
-      test(`${kind.name}: when the origin cannot be read then the place is told, and the next run is right`, async () => {
-        await resetTarget();
-        await dust.addBadBlock((await placeBeneath('near-origin-real')) + BAD_OFFSET);
-        const failed = await run(kind, directRsh);
-        await dust.heal();
-        saysWhere(failed, EXIT_IO, { verb: 'read', device: /near-origin/, offset: BAD_OFFSET });
-        await heals(kind, 'EIO while the origin is read', failed);
-      });
-
-      test(`${kind.name}: when the list of changes cannot be read then nothing is written`, async () => {
-        await resetTarget();
-        const areaOffset = 4096; // the first area is the store's second chunk
-        await dust.addBadBlock((await placeBeneath('near-changes-cow')) + areaOffset);
-        const failed = await run(kind, directRsh);
-        await dust.heal();
-        saysWhere(failed, EXIT_IO, {
-          verb: 'read',
-          device: /near-changes-cow/,
-          offset: areaOffset,
-        });
-        await assertSameDevices(snapshot, TARGET);
-        await heals(kind, 'EIO while the list of changes is read', failed, 'refused');
-      });
-
-      test(`${kind.name}: when a place of the target is broken then it is told, and the next run is right`, async () => {
-        await resetTarget();
-        await remap('target', brokenAt(targetDisk!, VOLUME_BYTES, BAD_OFFSET, 4096));
-        // The check of the base would find it by reading, when it happens to look there.
-        const failed = await run(kind, directRsh, ['--no-verify-base']);
-        await remap('target', healthy);
-        saysWhere(failed, kind.receiverFailure, {
-          verb: 'write',
-          device: /mapper\/target/,
-          offset: BAD_OFFSET,
-        });
-        await heals(kind, 'EIO at a place of the target', failed);
-      });
-
-      test(`${kind.name}: when the target takes no write then that is told, and nothing has changed`, async () => {
-        await resetTarget();
-        await remap('target', failingWrites(targetDisk!, VOLUME_BYTES));
-        const failed = await run(kind, directRsh);
-        await remap('target', healthy);
-        saysWhere(failed, kind.receiverFailure, { verb: 'write', device: /mapper\/target/ });
-        await assertSameDevices(snapshot, TARGET);
-        await heals(kind, 'EIO at every write', failed, 'refused');
-      });
-    }
-
-    test('local: when the old data in the store cannot be read then a full check of the base fails', async () => {
+  for (const kind of KINDS) {
+    test(`${kind.name}: when the origin cannot be read then the place is told, and the next run is right`, async () => {
       await resetTarget();
-      const firstDataChunk = 2 * 4096;
-      await dust.addBadBlock((await placeBeneath('near-changes-cow')) + firstDataChunk);
-      const failed = await run(KINDS[0]!, directRsh, ['--verify-base', 'full']);
+      await dust.addBadBlock((await placeBeneath('near-origin-real')) + BAD_OFFSET);
+      const failed = await run(kind, directRsh);
+      await dust.heal();
+      saysWhere(failed, EXIT_IO, { verb: 'read', device: /near-origin/, offset: BAD_OFFSET });
+      await heals(kind, 'EIO while the origin is read', failed);
+    });
+
+    test(`${kind.name}: when the list of changes cannot be read then nothing is written`, async () => {
+      await resetTarget();
+      const areaOffset = 4096; // the first area is the store's second chunk
+      await dust.addBadBlock((await placeBeneath('near-changes-cow')) + areaOffset);
+      const failed = await run(kind, directRsh);
       await dust.heal();
       saysWhere(failed, EXIT_IO, {
         verb: 'read',
         device: /near-changes-cow/,
-        offset: firstDataChunk,
+        offset: areaOffset,
       });
       await assertSameDevices(snapshot, TARGET);
-      await heals(KINDS[0]!, 'EIO while the old data is read', failed, 'refused');
+      await heals(kind, 'EIO while the list of changes is read', failed, 'refused');
     });
 
-    for (const kind of KINDS.slice(1)) {
-      test(`${kind.name}: when the target begins to fail in the middle then the run fails, and the next one is right`, async () => {
-        await resetTarget();
-        const gate = await createGate(MIB);
-        const running = run(kind, gate.rsh);
-        await gate.whenReached(running, () =>
-          remap('target', failingWrites(targetDisk!, VOLUME_BYTES)),
-        );
-        const failed = await running;
-        await remap('target', healthy);
-        await gate.remove();
-        saysWhere(failed, kind.receiverFailure, { verb: 'write', device: /mapper\/target/ });
-        await heals(kind, 'EIO at every write from the middle on', failed);
+    test(`${kind.name}: when a place of the target is broken then it is told, and the next run is right`, async () => {
+      await resetTarget();
+      await remap('target', brokenAt(targetDisk!, VOLUME_BYTES, BAD_OFFSET, 4096));
+      // The check of the base would find it by reading, when it happens to look there.
+      const failed = await run(kind, directRsh, ['--no-verify-base']);
+      await remap('target', healthy);
+      saysWhere(failed, kind.receiverFailure, {
+        verb: 'write',
+        device: /mapper\/target/,
+        offset: BAD_OFFSET,
       });
+      await heals(kind, 'EIO at a place of the target', failed);
+    });
 
-      test(`${kind.name}: when only the last flush fails then that is a failure too`, async () => {
-        await resetTarget();
-        const protocol = kind.name.includes('3') ? '3' : '4';
-        const { stdout } = await lvmsyncOk(['--stdout', '--protocol', protocol, snapshot]);
-        // All the data has arrived; the last bytes (of the END record, if there is one) have not.
-        const gate = await createGate(stdout.length - 1);
-        const running = run(kind, gate.rsh, ['--no-verify-base']);
-        await gate.whenReached(running, async () => {
-          await idle('target');
-          await remap('target', failingWrites(targetDisk!, VOLUME_BYTES));
-        });
-        const failed = await running;
-        await remap('target', healthy);
-        await gate.remove();
-        saysWhere(failed, kind.receiverFailure, {
-          verb: '(flush|write)',
-          device: /mapper\/target/,
-        });
-        await heals(kind, 'EIO at the last flush', failed);
+    test(`${kind.name}: when the target takes no write then that is told, and nothing has changed`, async () => {
+      await resetTarget();
+      await remap('target', failingWrites(targetDisk!, VOLUME_BYTES));
+      const failed = await run(kind, directRsh);
+      await remap('target', healthy);
+      saysWhere(failed, kind.receiverFailure, { verb: 'write', device: /mapper\/target/ });
+      await assertSameDevices(snapshot, TARGET);
+      await heals(kind, 'EIO at every write', failed, 'refused');
+    });
+  }
+
+  test('local: when the old data in the store cannot be read then a full check of the base fails', async () => {
+    await resetTarget();
+    const firstDataChunk = 2 * 4096;
+    await dust.addBadBlock((await placeBeneath('near-changes-cow')) + firstDataChunk);
+    const failed = await run(KINDS[0]!, directRsh, ['--verify-base', 'full']);
+    await dust.heal();
+    saysWhere(failed, EXIT_IO, {
+      verb: 'read',
+      device: /near-changes-cow/,
+      offset: firstDataChunk,
+    });
+    await assertSameDevices(snapshot, TARGET);
+    await heals(KINDS[0]!, 'EIO while the old data is read', failed, 'refused');
+  });
+
+  for (const kind of KINDS.slice(1)) {
+    test(`${kind.name}: when the target begins to fail in the middle then the run fails, and the next one is right`, async () => {
+      await resetTarget();
+      const gate = await createGate(MIB);
+      const running = run(kind, gate.rsh);
+      await gate.whenReached(running, () =>
+        remap('target', failingWrites(targetDisk!, VOLUME_BYTES)),
+      );
+      const failed = await running;
+      await remap('target', healthy);
+      await gate.remove();
+      saysWhere(failed, kind.receiverFailure, { verb: 'write', device: /mapper\/target/ });
+      await heals(kind, 'EIO at every write from the middle on', failed);
+    });
+
+    test(`${kind.name}: when only the last flush fails then that is a failure too`, async () => {
+      await resetTarget();
+      const protocol = kind.name.includes('3') ? '3' : '4';
+      const { stdout } = await lvmsyncOk(['--stdout', '--protocol', protocol, snapshot]);
+      // All the data has arrived; the last bytes (of the END record, if there is one) have not.
+      const gate = await createGate(stdout.length - 1);
+      const running = run(kind, gate.rsh, ['--no-verify-base']);
+      await gate.whenReached(running, async () => {
+        await idle('target');
+        await remap('target', failingWrites(targetDisk!, VOLUME_BYTES));
       });
-
-      test(`${kind.name}: when the target shrinks in the middle then the run fails, and the next one is right`, async () => {
-        await resetTarget();
-        const gate = await createGate(MIB);
-        const running = run(kind, gate.rsh);
-        await gate.whenReached(running, () =>
-          remap('target', [linear(targetDisk!, 0, BAD_OFFSET)]),
-        );
-        const failed = await running;
-        await remap('target', healthy);
-        await gate.remove();
-        fails(failed);
-        assert.match(failed.stderr, /^FATAL ERROR: .*\/dev\/mapper\/target.*/m);
-        assert.match(failed.stderr, /it ends before its size|became smaller/m);
-        await heals(kind, 'the target shrinks in the middle', failed);
+      const failed = await running;
+      await remap('target', healthy);
+      await gate.remove();
+      saysWhere(failed, kind.receiverFailure, {
+        verb: '(flush|write)',
+        device: /mapper\/target/,
       });
+      await heals(kind, 'EIO at the last flush', failed);
+    });
 
-      test(`${kind.name}: when the target shrinks behind the last change then the run fails as well`, async () => {
-        await resetTarget();
-        const gate = await createGate(MIB);
-        const running = run(kind, gate.rsh);
-        await gate.whenReached(running, () =>
-          remap('target', [linear(targetDisk!, 0, VOLUME_BYTES - 4096)]),
-        );
-        const failed = await running;
-        await remap('target', healthy);
-        await gate.remove();
-        fails(failed);
-        assert.match(failed.stderr, /^FATAL ERROR: .*\/dev\/mapper\/target.*/m);
-        await heals(kind, 'the target shrinks behind the last change', failed);
-      });
+    test(`${kind.name}: when the target shrinks in the middle then the run fails, and the next one is right`, async () => {
+      await resetTarget();
+      const gate = await createGate(MIB);
+      const running = run(kind, gate.rsh);
+      await gate.whenReached(running, () => remap('target', [linear(targetDisk!, 0, BAD_OFFSET)]));
+      const failed = await running;
+      await remap('target', healthy);
+      await gate.remove();
+      fails(failed);
+      assert.match(failed.stderr, /^FATAL ERROR: .*\/dev\/mapper\/target.*/m);
+      assert.match(failed.stderr, /it ends before its size|became smaller/m);
+      await heals(kind, 'the target shrinks in the middle', failed);
+    });
 
-      for (const format of kind.snapbackFormats) {
-        test(`${kind.name}: when there is no room for a snapback of format ${format} then it holds all that was overwritten`, async () => {
-          await resetTarget();
-          await inSmallFileSystem(async (small) => {
-            const snapback = join(small, 'snapback');
-            const options = ['--snapback', snapback, '--snapback-format', format];
-            const failed = await run(kind, directRsh, options);
-            fails(failed, kind.receiverFailure);
-            assert.match(
-              failed.stderr,
-              /^FATAL ERROR: .*snapback \/\S*\/small\/snapback: .*ENOSPC/m,
-            );
-            assert.match(failed.stderr, /free some space/);
-            const { differingBlocks } = await compareDevices(snapshot, TARGET);
-            assert.ok(differingBlocks > 0, 'it failed before it had overwritten anything');
-            // Of a classic snapback nobody can say whether it was cut so: a person has to.
-            await lvmsyncOk(['rollback', ...(format === '3' ? ['--force'] : []), snapback, TARGET]);
-            await assertSameDevices(snapshot, TARGET);
-            await heals(kind, `ENOSPC on a snapback of format ${format}`, failed);
-          });
-        });
-      }
-    }
+    test(`${kind.name}: when the target shrinks behind the last change then the run fails as well`, async () => {
+      await resetTarget();
+      const gate = await createGate(MIB);
+      const running = run(kind, gate.rsh);
+      await gate.whenReached(running, () =>
+        remap('target', [linear(targetDisk!, 0, VOLUME_BYTES - 4096)]),
+      );
+      const failed = await running;
+      await remap('target', healthy);
+      await gate.remove();
+      fails(failed);
+      assert.match(failed.stderr, /^FATAL ERROR: .*\/dev\/mapper\/target.*/m);
+      await heals(kind, 'the target shrinks behind the last change', failed);
+    });
 
-    for (const kind of KINDS.slice(0, 2)) {
-      test(`${kind.name}: when there is no room for the spool then the target is untouched`, async () => {
+    for (const format of kind.snapbackFormats) {
+      test(`${kind.name}: when there is no room for a snapback of format ${format} then it holds all that was overwritten`, async () => {
         await resetTarget();
         await inSmallFileSystem(async (small) => {
-          const state = join(small, 'state');
-          const command = `LVMSYNC_STATE_DIR=${state} ${lvmsyncPath}`;
-          const options = ['--transactional', '--state-dir', state, '--remote-command', command];
+          const snapback = join(small, 'snapback');
+          const options = ['--snapback', snapback, '--snapback-format', format];
           const failed = await run(kind, directRsh, options);
-          fails(failed, EXIT_IO);
-          assert.match(
-            failed.stderr,
-            /^FATAL ERROR: .*the spool \/\S*\/small\/state\/\S+: .*ENOSPC/m,
-          );
-          assert.match(failed.stderr, /the target is untouched; free some space/);
+          fails(failed, kind.receiverFailure);
+          assert.match(failed.stderr, /^FATAL ERROR: .*snapback \/\S*\/small\/snapback: .*ENOSPC/m);
+          assert.match(failed.stderr, /free some space/);
+          const { differingBlocks } = await compareDevices(snapshot, TARGET);
+          assert.ok(differingBlocks > 0, 'it failed before it had overwritten anything');
+          // Of a classic snapback nobody can say whether it was cut so: a person has to.
+          await lvmsyncOk(['rollback', ...(format === '3' ? ['--force'] : []), snapback, TARGET]);
           await assertSameDevices(snapshot, TARGET);
-          assert.deepEqual(await readdir(state), [], 'something is left of the spool');
-          await heals(kind, 'ENOSPC on the spool', failed, 'refused');
+          await heals(kind, `ENOSPC on a snapback of format ${format}`, failed);
         });
       });
     }
+  }
 
-    /** With a file system that is smaller than the changes. */
-    async function inSmallFileSystem(use: (path: string) => Promise<void>): Promise<void> {
-      const small = join(directory, 'small');
-      await mkdir(small, { recursive: true });
-      await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=3m,mode=700', 'small', small]);
-      try {
-        await use(small);
-      } finally {
-        await mustRun('umount', [small]);
-      }
+  for (const kind of KINDS.slice(0, 2)) {
+    test(`${kind.name}: when there is no room for the spool then the target is untouched`, async () => {
+      await resetTarget();
+      await inSmallFileSystem(async (small) => {
+        const state = join(small, 'state');
+        const command = `LVMSYNC_STATE_DIR=${state} ${lvmsyncPath}`;
+        const options = ['--transactional', '--state-dir', state, '--remote-command', command];
+        const failed = await run(kind, directRsh, options);
+        fails(failed, EXIT_IO);
+        assert.match(
+          failed.stderr,
+          /^FATAL ERROR: .*the spool \/\S*\/small\/state\/\S+: .*ENOSPC/m,
+        );
+        assert.match(failed.stderr, /the target is untouched; free some space/);
+        await assertSameDevices(snapshot, TARGET);
+        assert.deepEqual(await readdir(state), [], 'something is left of the spool');
+        await heals(kind, 'ENOSPC on the spool', failed, 'refused');
+      });
+    });
+  }
+
+  /** With a file system that is smaller than the changes. */
+  async function inSmallFileSystem(use: (path: string) => Promise<void>): Promise<void> {
+    const small = join(directory, 'small');
+    await mkdir(small, { recursive: true });
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=3m,mode=700', 'small', small]);
+    try {
+      await use(small);
+    } finally {
+      await mustRun('umount', [small]);
     }
-  },
-);
+  }
+});
 
 /** Failed, with one message, and without a word that could be taken for success. */
 function fails(result: CommandResult, status?: number): void {

@@ -122,78 +122,74 @@ const STORIES: Record<string, Step[]> = {
   ],
 };
 
-kernelTests(
-  import.meta.url,
-  { disks: ['64G', '256M'], timeoutSeconds: 800 },
-  ([disk, receiverDisk]) => {
-    let receiver: Receiver;
-    /** This host, as the other one reaches it. */
-    let origin: TestSshd;
-    let target: string;
+kernelTests(import.meta.url, { disks: ['64G', '256M'] }, ([disk, receiverDisk]) => {
+  let receiver: Receiver;
+  /** This host, as the other one reaches it. */
+  let origin: TestSshd;
+  let target: string;
 
-    before(async () => {
-      receiver = await startReceiver({ name: 'backup', disks: [receiverDisk!] });
-      const listenAddress = receiver.address.replace(/\d+$/, '1');
-      origin = await startSshd({ listenAddress, port: 22, alias: 'origin' });
-      appendFileSync(join(homedir(), '.ssh', 'config'), `Include ${origin.configFile}\n`);
-      await createGroup('vg', [disk!], 64 * 1024);
-      await receiver.mustRun('vgcreate', ['--quiet', '-s', '64k', 'backup', receiverDisk!]);
-      // One kernel has one list of names: over there the group is called vg by links alone.
-      await receiver.mustRun('mkdir', ['/dev/vg']);
-      for (const name of ['data', 'db', 'log', 'any']) {
-        await createVolume('vg', name, VOLUME_BYTES, name.length);
-        const size = `${VOLUME_BYTES}b`;
-        const args = ['--quiet', '-y', '-W', 'n', '-Z', 'n', '-n', `its-${name}`, '-L', size];
-        await receiver.mustRun('lvcreate', [...args, 'backup']);
-        await receiver.mustRun('ln', ['-s', `/dev/backup/its-${name}`, `/dev/vg/${name}`]);
-      }
-      target = await receiver.path('/dev/backup/its-data');
-      await receiver.mustRun('ln', ['-s', '/dev/backup/its-any', '/dev/any']);
-      symlinkSync('/dev/vg/any', '/dev/any');
-      mkdirSync('/dev/other');
-      await createVolume('vg', 'other', VOLUME_BYTES);
-      symlinkSync('/dev/vg/other', '/dev/other/data');
-      mkdirSync(DIRECTORY, { recursive: true });
-      mkdirSync('/srv/data', { recursive: true });
-      appendFileSync('/etc/fstab', '/dev/vg/data /srv/data ext4 noauto 0 0\n');
-      symlinkSync(lvmsyncPath, '/usr/local/bin/lvmsync');
-      writeFileSync('/usr/bin/systemctl', '#!/bin/sh\n');
-
-      await mustRun('mkfs.ext4', ['-q', '-F', '/dev/vg/data']);
-      await mustRun('mount', ['/srv/data']);
-      await fillDevice(await receiver.path('/dev/backup/its-db'), 9);
-    });
-    after(async () => {
-      await origin.stop();
-      await receiver.stop();
-    });
-
-    function typeIt({ type, there }: Step): Promise<CommandResult> {
-      const script = `cd ${DIRECTORY}; ${type}`;
-      if (there) return receiver.run('bash', ['-c', script]);
-      return runCommand('bash', ['-c', script]);
+  before(async () => {
+    receiver = await startReceiver({ name: 'backup', disks: [receiverDisk!] });
+    const listenAddress = receiver.address.replace(/\d+$/, '1');
+    origin = await startSshd({ listenAddress, port: 22, alias: 'origin' });
+    appendFileSync(join(homedir(), '.ssh', 'config'), `Include ${origin.configFile}\n`);
+    await createGroup('vg', [disk!], 64 * 1024);
+    await receiver.mustRun('vgcreate', ['--quiet', '-s', '64k', 'backup', receiverDisk!]);
+    // One kernel has one list of names: over there the group is called vg by links alone.
+    await receiver.mustRun('mkdir', ['/dev/vg']);
+    for (const name of ['data', 'db', 'log', 'any']) {
+      await createVolume('vg', name, VOLUME_BYTES, name.length);
+      const size = `${VOLUME_BYTES}b`;
+      const args = ['--quiet', '-y', '-W', 'n', '-Z', 'n', '-n', `its-${name}`, '-L', size];
+      await receiver.mustRun('lvcreate', [...args, 'backup']);
+      await receiver.mustRun('ln', ['-s', `/dev/backup/its-${name}`, `/dev/vg/${name}`]);
     }
+    target = await receiver.path('/dev/backup/its-data');
+    await receiver.mustRun('ln', ['-s', '/dev/backup/its-any', '/dev/any']);
+    symlinkSync('/dev/vg/any', '/dev/any');
+    mkdirSync('/dev/other');
+    await createVolume('vg', 'other', VOLUME_BYTES);
+    symlinkSync('/dev/vg/other', '/dev/other/data');
+    mkdirSync(DIRECTORY, { recursive: true });
+    mkdirSync('/srv/data', { recursive: true });
+    appendFileSync('/etc/fstab', '/dev/vg/data /srv/data ext4 noauto 0 0\n');
+    symlinkSync(lvmsyncPath, '/usr/local/bin/lvmsync');
+    writeFileSync('/usr/bin/systemctl', '#!/bin/sh\n');
 
-    for (const [title, steps] of Object.entries(STORIES)) {
-      test(`when a reader types what is documented then it works: ${title}`, async () => {
-        for (const step of steps) {
-          const { status, stdout, stderr } = await typeIt(step);
-          assert.equal(status, 0, `${step.type}: ${stdout}${stderr}`);
-          if (step.same) {
-            await mustRun('blockdev', ['--flushbufs', '/dev/vg/data']);
-            await assertSameDevices('/dev/vg/data', target);
-          }
+    await mustRun('mkfs.ext4', ['-q', '-F', '/dev/vg/data']);
+    await mustRun('mount', ['/srv/data']);
+    await fillDevice(await receiver.path('/dev/backup/its-db'), 9);
+  });
+  after(async () => {
+    await origin.stop();
+    await receiver.stop();
+  });
+
+  function typeIt({ type, there }: Step): Promise<CommandResult> {
+    const script = `cd ${DIRECTORY}; ${type}`;
+    if (there) return receiver.run('bash', ['-c', script]);
+    return runCommand('bash', ['-c', script]);
+  }
+
+  for (const [title, steps] of Object.entries(STORIES)) {
+    test(`when a reader types what is documented then it works: ${title}`, async () => {
+      for (const step of steps) {
+        const { status, stdout, stderr } = await typeIt(step);
+        assert.equal(status, 0, `${step.type}: ${stdout}${stderr}`);
+        if (step.same) {
+          await mustRun('blockdev', ['--flushbufs', '/dev/vg/data']);
+          await assertSameDevices('/dev/vg/data', target);
         }
-      });
-    }
-
-    test('when a command line is documented then it is typed above, and nothing else of lvmsync is', async () => {
-      const typed = Object.values(STORIES)
-        .flat()
-        .map(({ type }) => type.replace('; test $? = 3', ''))
-        .filter((line) => line.startsWith('lvmsync '));
-      const documented = await documentedCommands();
-      assert.deepEqual([...new Set(typed)].sort(), [...documented].sort());
+      }
     });
-  },
-);
+  }
+
+  test('when a command line is documented then it is typed above, and nothing else of lvmsync is', async () => {
+    const typed = Object.values(STORIES)
+      .flat()
+      .map(({ type }) => type.replace('; test $? = 3', ''))
+      .filter((line) => line.startsWith('lvmsync '));
+    const documented = await documentedCommands();
+    assert.deepEqual([...new Set(typed)].sort(), [...documented].sort());
+  });
+});

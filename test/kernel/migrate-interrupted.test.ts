@@ -43,7 +43,7 @@ const PATIENCE = { timeoutMs: 600_000 };
 
 kernelTests(
   import.meta.url,
-  { disks: ['192M', '64M'], timeoutSeconds: 500 + KILLS * SECONDS_PER_KILL },
+  { disks: ['192M', '64M'], timeoutSeconds: 1800 + KILLS * SECONDS_PER_KILL },
   ([disk, receiverDisk]) => {
     let receiver: Receiver;
     before(async () => {

@@ -22,7 +22,7 @@ const RUN_MS = 5000;
 
 kernelTests(
   import.meta.url,
-  { disks: ['192M', '64M'], timeoutSeconds: 800 + 60 * KILLS },
+  { disks: ['192M', '64M'], timeoutSeconds: 1800 + 60 * KILLS },
   ([disk, receiverDisk]) => {
     let receiver: Receiver;
     before(async () => {

@@ -45,7 +45,7 @@ const PAUSE = ['--pre', `kill -STOP $(cat ${PID})`, '--post', `kill -CONT $(cat 
 
 kernelTests(
   import.meta.url,
-  { disks: ['192M', '64M'], timeoutSeconds: 600 + 40 * (CYCLES + KILLS) },
+  { disks: ['192M', '64M'], timeoutSeconds: 1800 + 40 * (CYCLES + KILLS) },
   ([disk, receiverDisk]) => {
     let receiver: Receiver;
     before(async () => {

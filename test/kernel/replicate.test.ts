@@ -19,7 +19,7 @@ const CYCLES = Number(process.env.LVMSYNC_TEST_CYCLES ?? 4);
 
 kernelTests(
   import.meta.url,
-  { disks: ['192M', '64M'], timeoutSeconds: 700 + 60 * CYCLES },
+  { disks: ['192M', '64M'], timeoutSeconds: 1800 + 60 * CYCLES },
   ([disk, receiverDisk]) => {
     let receiver: Receiver;
     before(async () => {

@@ -29,7 +29,7 @@ const INTERRUPTED = 8;
 const BYTES = 8 * MIB;
 const FAKE_TOOLS = '/run/fake-tools';
 
-kernelTests(import.meta.url, { disks: ['192M'], timeoutSeconds: 600 }, ([disk]) => {
+kernelTests(import.meta.url, { disks: ['192M'] }, ([disk]) => {
   let target: string;
   before(async () => {
     await createGroup('near', [disk!], 64 * KIB);

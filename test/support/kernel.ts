@@ -24,7 +24,7 @@ export interface KernelOptions {
   modules?: string[];
   /** The guest's memory; everything its tests write to files is in it. Default 2G. */
   memory?: string;
-  /** The guest is killed after that long; default 300. */
+  /** The guest, taken for hung, is killed after that long; default 1800: slow machines exist. */
   timeoutSeconds?: number;
 }
 
@@ -173,7 +173,7 @@ function bootGuest(
   const args = [
     ...(options.disks ?? []).flatMap((size) => ['--disk', size]),
     ...(options.modules ?? []).flatMap((name) => ['--module', name]),
-    ...['--mem', options.memory ?? '2G', '--timeout', String(options.timeoutSeconds ?? 300)],
+    ...['--mem', options.memory ?? '2G', '--timeout', String(options.timeoutSeconds ?? 1800)],
     ...['--out', directory, '--', process.execPath],
     `--test-reporter=${fileURLToPath(new URL('kernel-reporter.js', import.meta.url))}`,
     '--test-reporter-destination=stdout',
