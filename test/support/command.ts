@@ -15,7 +15,7 @@ export interface CommandOptions {
   env?: Record<string, string | undefined>;
   /** Written to its standard input, which is closed after it. */
   input?: Uint8Array | string;
-  /** Killed, and the call rejected, after this many milliseconds (default two minutes). */
+  /** Killed, and the call rejected, after this many milliseconds (default ten minutes). */
   timeoutMs?: number;
 }
 
@@ -28,7 +28,7 @@ export function runCommand(
   // The environment is added to, never replaced: it carries what the kernel rig's guest needs.
   const spawnOptions: SpawnOptions = { env: { ...process.env, ...options.env } };
   if (options.cwd !== undefined) spawnOptions.cwd = options.cwd;
-  const timeoutMs = options.timeoutMs ?? 120_000;
+  const timeoutMs = options.timeoutMs ?? 600_000;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, spawnOptions);
     const stdout: Buffer[] = [];
