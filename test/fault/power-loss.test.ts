@@ -47,6 +47,8 @@ const RAM_DISKS = ['/dev/ram0', '/dev/ram1', '/dev/ram2', '/dev/ram3'];
 const RAM_DISK_BYTES = 4 * MIB;
 const TARGET_PATH = '/dev/mapper/target';
 const FILES_PATH = '/dev/mapper/files';
+/** Whether this is the full fault matrix, which alone has the time for everything. */
+const IS_FULL = faultPoints > 10;
 /** Of the states of a target that is replicated to. */
 const BASE_TIME = '2026-01-30T12:00:00.000Z';
 const FRESH_TIME = '2026-01-31T12:00:00.000Z';
@@ -231,8 +233,7 @@ kernelTests(import.meta.url, { disks, modules }, ([lvmDisk, disk, logDisk]) => {
       promise: 'the history leads back to the base',
     },
   ];
-  // The full fault matrix alone has the time for all of them.
-  const tried = faultPoints > 10 ? [...cases, ...histories] : cases;
+  const tried = IS_FULL ? [...cases, ...histories] : cases;
   for (const [index, { name, options, replica, mend, isMended, promise }] of tried.entries()) {
     test(`${name}: when the power fails at any flush or between then ${promise}`, async () => {
       const entries = await recordRun(options(), replica);
@@ -323,7 +324,7 @@ function* possibleRemains({ target, files }: Disks, random: Random): Generator<R
     [none, none],
     [none, all],
   ] as const;
-  const tried = faultPoints > 10 ? fates : fates.slice(0, 2);
+  const tried = IS_FULL ? fates : fates.slice(0, 2);
   for (const [index, [targetFate, filesFate]] of tried.entries()) {
     // Where a cache is empty, several fates are one.
     if (index > 0 && !target.hasVolatile() && !files.hasVolatile()) return;
