@@ -8,7 +8,7 @@ import { createGroup, createVolume, removeGroup, removeVolumes } from '../suppor
 import { lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
 import { listVolumes } from '../support/migration.js';
 import { createRandom } from '../support/random.js';
-import { ORIGIN_BYTES, PATIENCE, prepareReplica, STATE } from '../support/replica.js';
+import { ORIGIN_BYTES, prepareReplica, STATE } from '../support/replica.js';
 import { createTargetGroup } from '../support/transfer.js';
 
 const KIB = 1024;
@@ -42,14 +42,14 @@ kernelTests(
         'thick',
       );
       const small = replicate('--snapshot-size', '1M');
-      await lvmsyncOk(small, PATIENCE);
+      await lvmsyncOk(small);
       writeAt(origin, 7, [{ offset: 2 * MIB, length: 3 * MIB }]);
-      const { stderr } = await lvmsyncOk(small, PATIENCE);
+      const { stderr } = await lvmsyncOk(small);
       assert.match(stderr, /^WARNING: snapshot \S+ overflowed: what has changed since/m);
       assert.match(stderr, /^Compared \d+ bytes: 3145728 bytes /m);
       await assertSameDevices(origin, target.path);
       await change(8);
-      assert.doesNotMatch((await lvmsyncOk(small, PATIENCE)).stderr, /Compar|Copying/);
+      assert.doesNotMatch((await lvmsyncOk(small)).stderr, /Compar|Copying/);
       await assertSameDevices(origin, target.path);
     });
 
@@ -59,16 +59,11 @@ kernelTests(
         receiver,
         'thick',
       );
-      await lvmsyncOk(replicate(), PATIENCE);
+      await lvmsyncOk(replicate());
       await change(1);
       writeAt(target.path, 9, [{ offset: 0, length: ORIGIN_BYTES }]);
-      await lvmsyncFails(
-        replicate(),
-        REFUSED,
-        /^ {2}something else has written .*--compare/m,
-        PATIENCE,
-      );
-      const { stderr } = await lvmsyncOk(replicate('--compare'), PATIENCE);
+      await lvmsyncFails(replicate(), REFUSED, /^ {2}something else has written .*--compare/m);
+      const { stderr } = await lvmsyncOk(replicate('--compare'));
       assert.match(stderr, /^Comparing /m);
       await assertSameDevices(origin, target.path);
     });
@@ -76,7 +71,7 @@ kernelTests(
     test('when it is a dry run, or cannot be, then nothing is changed', async (context) => {
       const { target, replicate } = await prepareReplica(context, receiver, 'thick');
       const volumes = await listVolumes('near');
-      const { stderr } = await lvmsyncOk(replicate('--dry-run', '--pre', 'sync'), PATIENCE);
+      const { stderr } = await lvmsyncOk(replicate('--dry-run', '--pre', 'sync'));
       assert.match(stderr, /^ {2}to send: the whole volume, but for zeroes$/m);
       assert.match(stderr, /^ {2}steps: "sync" here, a snapshot, the target switches$/m);
       await lvmsyncFails(replicate('near/origin'), 2, /no target given for/);
@@ -85,16 +80,11 @@ kernelTests(
         2,
         /near\/origin is named twice/,
       );
-      await lvmsyncFails(
-        replicate('--pre', 'exit 4'),
-        REFUSED,
-        /"exit 4" failed: no snapshot/,
-        PATIENCE,
-      );
+      await lvmsyncFails(replicate('--pre', 'exit 4'), REFUSED, /"exit 4" failed: no snapshot/);
       assert.equal(await listVolumes('near'), volumes);
       const other = await createVolume('near', 'other', ORIGIN_BYTES);
       context.after(() => removeVolumes(other));
-      await lvmsyncOk(replicate(), PATIENCE);
+      await lvmsyncOk(replicate());
       await lvmsyncFails(
         ['replicate', '--state-dir', STATE, 'near/other', target.destination],
         REFUSED,
@@ -113,7 +103,7 @@ kernelTests(
         await change(100 + kill);
         await lvmsyncKilled(replicate('--keep', '2'), () => true, random.below(RUN_MS));
         if (kill % 2 === 1) continue;
-        await lvmsyncOk(replicate('--keep', '2'), PATIENCE);
+        await lvmsyncOk(replicate('--keep', '2'));
         await assertSameDevices(origin, target.path);
         assert.equal((await listVolumes('near')).match(/_lvmsync_/g)?.length, 1);
       }

@@ -29,8 +29,6 @@ const REFUSED = 3;
 const ORIGIN_BYTES = 4 * MIB;
 const SLOTS = 512;
 const STATE = '/run/state';
-/** However slow the machine is. */
-const PATIENCE = { timeoutMs: 600_000 };
 const PID = '/run/group-writer.pid';
 const SEED = 3;
 
@@ -79,7 +77,7 @@ kernelTests(
       let writer: ChildProcess | undefined;
       context.after(async () => {
         writer?.kill('SIGKILL');
-        await lvmsyncOk(replicate('--remove'), PATIENCE);
+        await lvmsyncOk(replicate('--remove'));
         for (const target of targets) await removeTarget(receiver, target);
         await removeVolumes('near/a', 'near/pool');
       });
@@ -111,27 +109,27 @@ kernelTests(
       const volumes = await listVolumes('near');
       let count = 0;
       for (let cycle = 0; cycle <= CYCLES; cycle++) {
-        const { stderr } = await lvmsyncOk(replicate('--keep', '2', ...PAUSE), PATIENCE);
+        const { stderr } = await lvmsyncOk(replicate('--keep', '2', ...PAUSE));
         const countBefore = count;
         count = await checkTargets(paths);
         assert.ok(count > countBefore, `${countBefore} records, then ${count}`);
         if (cycle > 0) assert.match(stderr, /^All 3 targets have the state of .*: they switch$/m);
       }
-      await lvmsyncOk(replicate('--remove'), PATIENCE);
+      await lvmsyncOk(replicate('--remove'));
       assert.equal(await listVolumes('near'), volumes);
       assert.deepEqual(readdirSync(STATE), []);
     });
 
     test('when a group is killed at seeded points then no target has switched before all could, and the next run completes it', async (context) => {
       const { replicate, paths } = await prepare(context);
-      await lvmsyncOk(replicate(...PAUSE), PATIENCE);
+      await lvmsyncOk(replicate(...PAUSE));
       const random = createRandom(SEED);
       for (let kill = 0; kill < KILLS; kill++) {
         const before = await digestsOf(paths);
         await lvmsyncKilled(replicate(...PAUSE), () => true, random.below(RUN_MS));
         await receiversEnd();
         if (readNext()?.decided === false) assert.deepEqual(await digestsOf(paths), before);
-        await lvmsyncOk(replicate(...PAUSE), PATIENCE);
+        await lvmsyncOk(replicate(...PAUSE));
         await checkTargets(paths);
       }
       const { stderr } = await migrateWith(replicate(...PAUSE), (line, child) => {
@@ -140,20 +138,20 @@ kernelTests(
       await receiversEnd();
       assert.match(stderr, /^All 3 targets have the state of/m);
       const isDecided = readNext()?.decided === true;
-      const again = await lvmsyncOk(replicate(...PAUSE), PATIENCE);
+      const again = await lvmsyncOk(replicate(...PAUSE));
       assert.equal(/^Completing first: .* had decided/m.test(again.stderr), isDecided);
       await checkTargets(paths);
     });
 
     test('when one target of a group refuses then all stay as they were', async (context) => {
       const { targets, replicate, paths } = await prepare(context);
-      await lvmsyncOk(replicate(...PAUSE), PATIENCE);
+      await lvmsyncOk(replicate(...PAUSE));
       writeAt(paths[2]!, 1, [{ offset: 0, length: ORIGIN_BYTES }]);
       const before = await digestsOf(paths);
       const compare = new RegExp(`${targets[2]!.destination}: .*\n.*--compare`);
-      await lvmsyncFails(replicate(...PAUSE), REFUSED, compare, PATIENCE);
+      await lvmsyncFails(replicate(...PAUSE), REFUSED, compare);
       assert.deepEqual(await digestsOf(paths), before);
-      await lvmsyncOk(replicate('--compare', ...PAUSE), PATIENCE);
+      await lvmsyncOk(replicate('--compare', ...PAUSE));
       await checkTargets(paths);
     });
 

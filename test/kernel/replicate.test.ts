@@ -8,7 +8,7 @@ import { createGroup, removeGroup } from '../support/lvm.js';
 import { lvmsyncOk } from '../support/lvmsync.js';
 import { listVolumes } from '../support/migration.js';
 import { createRandom } from '../support/random.js';
-import { PATIENCE, prepareReplica, STATE } from '../support/replica.js';
+import { prepareReplica, STATE } from '../support/replica.js';
 import { lvmsyncPath } from '../support/repository.js';
 import { createTargetGroup, deviceDigest } from '../support/transfer.js';
 
@@ -39,7 +39,7 @@ kernelTests(
         const states: { at: string; digest: string }[] = [];
         for (let cycle = 0; cycle < CYCLES; cycle++) {
           await change(cycle);
-          const { stderr } = await lvmsyncOk(replicate('--keep', String(CYCLES)), PATIENCE);
+          const { stderr } = await lvmsyncOk(replicate('--keep', String(CYCLES)));
           assert.equal(/^Copying/m.test(stderr), cycle === 0, stderr);
           assert.doesNotMatch(stderr, /Comparing|WARNING/);
           const [, at] = /^Replicated: .* holds the state of (\S+), flushed$/m.exec(stderr) ?? [];
@@ -58,12 +58,12 @@ kernelTests(
         }
 
         await change(CYCLES);
-        const { stderr } = await lvmsyncOk(replicate('--keep', '3'), PATIENCE);
+        const { stderr } = await lvmsyncOk(replicate('--keep', '3'));
         assert.match(stderr, /^WARNING: .* holds the state of .*is compared/m);
         assert.match(stderr, /^Comparing .* whole/m);
         await assertSameDevices(origin, target.path);
 
-        await lvmsyncOk(replicate('--remove'), PATIENCE);
+        await lvmsyncOk(replicate('--remove'));
         assert.equal(await listVolumes('near'), volumes);
         assert.deepEqual(readdirSync(STATE), []);
       });

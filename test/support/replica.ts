@@ -13,9 +13,6 @@ const MIB = 1024 * KIB;
 export const ORIGIN_BYTES = 8 * MIB;
 /** The sender's state directory. */
 export const STATE = '/run/state';
-/** However slow the machine is. */
-export const PATIENCE = { timeoutMs: 600_000 };
-
 /** In the groups `near` and `far`; all is removed behind the test. */
 export async function prepareReplica(
   context: TestContext,
