@@ -3,11 +3,12 @@
  * 6.1 gets the floating point registers of its processes each time one stops, twice if for a page
  * fault, and sets them each time it lets one go on.
  *
- * It need not set them where they are as they should be, which is nearly always: it stopped the
- * process for a system call of its own. The host kernel takes memory from vmalloc for each such
- * request, and on a virtual machine whose page tables the hypervisor shadows that is a quarter of the
- * guest's time, and more while the other processors are busy. Nor need it get them again while the
- * process is stopped: what was got or set last is kept.
+ * It need not set them where they are as they should be, which is so after a system call. The host
+ * kernel takes memory from vmalloc for each such request, and on a virtual machine whose page tables
+ * the hypervisor shadows that is a quarter of the guest's time, and more while the other processors
+ * are busy. PTRACE_SETFPREGS does without, and is enough after a page fault, which leaves x87 and SSE
+ * registers as they should not be. Nor need they be got again while the process is stopped: what was
+ * got or set last is kept.
  *
  * It sets them from a fixed buffer of 2696 bytes: enough for x87 up to AVX-512 and PKRU. Where the
  * processor's XSAVE area is longer (AMX: Sapphire Rapids and later), the host kernel refuses so
@@ -30,9 +31,11 @@
 
 #define NT_X86_XSTATE 0x202 /* linux/elf.h */
 
-/* Offset of XSTATE_BV, the bit map of the components that are not in their initial state, and the
- * components that fit into UML's buffer: x87, SSE, AVX, MPX (2), AVX-512 (3), PKRU. */
+/* The XSAVE area: what PTRACE_SETFPREGS sets, x87 and SSE, then a header of 64 bytes, then the rest.
+ * The header begins with XSTATE_BV, the bit map of the components that are not in their initial
+ * state. Those that fit into UML's buffer: x87, SSE, AVX, MPX (2), AVX-512 (3), PKRU. */
 #define XSTATE_BV_OFFSET 512
+#define XSTATE_REST_OFFSET 576
 #define XSTATE_KEPT 0x2ffUL
 
 /* What the stopped process `stopped` has, and what it is to have; none where `stopped` is 0. */
@@ -74,7 +77,11 @@ static long set_xstate(pid_t pid, const struct iovec *given) {
   if (memcmp(present, wanted, area_bytes) == 0) return 0;
   struct iovec area = {wanted, area_bytes};
   stopped = 0;
-  if (syscall(SYS_ptrace, PTRACE_SETREGSET, pid, NT_X86_XSTATE, &area) < 0) return -1;
+  if (memcmp(present + XSTATE_REST_OFFSET, wanted + XSTATE_REST_OFFSET, area_bytes - XSTATE_REST_OFFSET) == 0) {
+    if (syscall(SYS_ptrace, PTRACE_SETFPREGS, pid, 0, wanted) < 0) return -1;
+  } else if (syscall(SYS_ptrace, PTRACE_SETREGSET, pid, NT_X86_XSTATE, &area) < 0) {
+    return -1;
+  }
   memcpy(present, wanted, area_bytes);
   stopped = pid;
   return 0;
