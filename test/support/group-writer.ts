@@ -23,6 +23,8 @@ const RECORD_BYTES = 4096;
 /** Keeps records of one run from being taken for those of another, or for what was there before. */
 const MAGIC = 0x6c76_6d73;
 const PAUSE_MS = 2;
+/** How much longer than a write it rests: a slow machine has more to do than this. */
+const REST = 4;
 
 function placeOf(random: Random, deviceCount: number, slots: number) {
   return { device: random.below(deviceCount), slot: random.below(slots) };
@@ -41,8 +43,9 @@ async function write(seed: number, slots: number, paths: string[]): Promise<void
   const devices = paths.map((path) => openSync(path, constants.O_WRONLY | constants.O_DSYNC));
   for (let sequence = 1; ; sequence++) {
     const { device, slot } = placeOf(random, paths.length, slots);
+    const begun = performance.now();
     writeSync(devices[device]!, recordOf(seed, sequence), 0, RECORD_BYTES, slot * RECORD_BYTES);
-    await delay(PAUSE_MS);
+    await delay(Math.max(PAUSE_MS, REST * (performance.now() - begun)));
   }
 }
 

@@ -13,6 +13,8 @@ import { createRandom } from './random.js';
 const RECORD_BYTES = 4096;
 const DIGEST_BYTES = 32;
 const PAUSE_MS = 5;
+/** How much longer than a write it rests: a slow machine has more to do than this. */
+const REST = 4;
 
 function recordOf(seed: number, sequence: number): Buffer {
   const record = seededBytes(seed, sequence, RECORD_BYTES);
@@ -28,10 +30,11 @@ async function write(file: string, slots: number, list: string, seed: number): P
   const acknowledged = openSync(list, 'a');
   for (let sequence = 1; ; sequence++) {
     const slot = random.below(slots);
+    const begun = performance.now();
     writeSync(data, recordOf(seed, sequence), 0, RECORD_BYTES, slot * RECORD_BYTES);
     fsyncSync(data);
     writeSync(acknowledged, `${sequence} ${slot}\n`);
-    await delay(PAUSE_MS);
+    await delay(Math.max(PAUSE_MS, REST * (performance.now() - begun)));
   }
 }
 
