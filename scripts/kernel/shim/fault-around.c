@@ -1,12 +1,13 @@
 /*
- * On a page fault Linux maps the pages around it too, 64 KiB in all, if a file's pages are in memory.
- * User-Mode Linux 6.1 does so in its own page tables only: to the process on the host it shows just
- * the page of the fault, and each of the others costs a fault of its own later. Here its
+ * On a page fault Linux maps the pages around it too, 64 KiB in all, if a file's pages are in
+ * memory. User-Mode Linux 6.1 does so in its own page tables only: to the process on the host it
+ * shows just the page of the fault, and each of the others costs a fault of its own later. Here its
  * flush_tlb_page(), which shows that page, is replaced by one that shows what is mapped around it.
  * `node -e 0` in a guest has 2,100 faults instead of 4,400.
  *
- * A Debian kernel has no symbols for its debugger. guest-init names the two functions it takes, from
- * /proc/kallsyms, in the file whose path is in LVMSYNC_KERNEL_SYMBOLS: none for any other kernel.
+ * Debian's linux.uml is stripped. Once the guest is up, guest-init leaves the addresses of the two
+ * functions that this takes (/proc/kallsyms) in the file that LVMSYNC_KERNEL_SYMBOLS names, unless
+ * the kernel is another one.
  */
 #include "fault-around.h"
 
@@ -34,7 +35,8 @@ static void flush_around(struct vma *vma, unsigned long address) {
 
 /* Puts a jump to `target` where the function at `address` begins. */
 static int redirect(uintptr_t address, void (*target)(struct vma *, unsigned long)) {
-  unsigned char jump[] = {0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0}; /* movabs $target, %rax; jmp *%rax */
+  /* movabs $target, %rax; jmp *%rax */
+  unsigned char jump[] = {0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0};
   memcpy(jump + 2, &target, sizeof target);
   void *pages = (void *)(address & ~(PAGE_BYTES - 1));
   if (mprotect(pages, 2 * PAGE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC) < 0) return -1;
@@ -44,10 +46,10 @@ static int redirect(uintptr_t address, void (*target)(struct vma *, unsigned lon
 
 void fault_around(void) {
   static unsigned calls;
-  const char *path = getenv("LVMSYNC_KERNEL_SYMBOLS");
   static int done;
-  if (done || calls++ % 1024 || !path) return;
-  FILE *file = fopen(path, "r");
+  if (done || calls++ % 1024) return; /* a few times a second */
+  const char *path = getenv("LVMSYNC_KERNEL_SYMBOLS");
+  FILE *file = path ? fopen(path, "r") : NULL;
   if (!file) return;
   done = 1;
   uintptr_t page = 0, range = 0, address;

@@ -1,20 +1,20 @@
 /*
- * Preloaded into linux.uml, whose ptrace() it replaces for the sake of two requests: User-Mode Linux
- * 6.1 gets the floating point registers of its processes each time one stops, twice if for a page
- * fault, and sets them each time it lets one go on.
+ * Preloaded into linux.uml, whose ptrace() it replaces for the sake of two requests: User-Mode
+ * Linux 6.1 gets the floating point registers of its processes each time one stops, twice if for a
+ * page fault, and sets them each time it lets one go on.
  *
  * It need not set them where they are as they should be, which is so after a system call. The host
- * kernel takes memory from vmalloc for each such request, and on a virtual machine whose page tables
- * the hypervisor shadows that is a quarter of the guest's time, and more while the other processors
- * are busy. PTRACE_SETFPREGS does without, and is enough after a page fault, which leaves x87 and SSE
- * registers as they should not be. Nor need they be got again while the process is stopped: what was
- * got or set last is kept.
+ * kernel takes memory from vmalloc for each such request, and on a virtual machine whose page
+ * tables the hypervisor shadows that is a quarter of the guest's time, and more while the other
+ * processors are busy. PTRACE_SETFPREGS does without, and is enough after a page fault, which
+ * leaves x87 and SSE registers as they should not be. Nor need they be got again while the process
+ * is stopped: what was got or set last is kept.
  *
  * It sets them from a fixed buffer of 2696 bytes: enough for x87 up to AVX-512 and PKRU. Where the
  * processor's XSAVE area is longer (AMX: Sapphire Rapids and later), the host kernel refuses so
- * short a buffer with EFAULT, and UML panics at its first process. A short buffer is copied into one
- * of full length, the header's bits of the components that are not in it cleared, which leaves these
- * in their initial state. All other requests pass through.
+ * short a buffer with EFAULT, and UML panics at its first process. A short buffer is copied into
+ * one of full length, the header's bits of the components that are not in it cleared, which leaves
+ * these in their initial state. All other requests pass through.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,9 +31,9 @@
 
 #define NT_X86_XSTATE 0x202 /* linux/elf.h */
 
-/* The XSAVE area: what PTRACE_SETFPREGS sets, x87 and SSE, then a header of 64 bytes, then the rest.
- * The header begins with XSTATE_BV, the bit map of the components that are not in their initial
- * state. Those that fit into UML's buffer: x87, SSE, AVX, MPX (2), AVX-512 (3), PKRU. */
+/* The XSAVE area: what PTRACE_SETFPREGS sets, x87 and SSE, then a header of 64 bytes, then the
+ * rest. The header begins with XSTATE_BV, the bit map of the components that are not in their
+ * initial state. Those that fit into UML's buffer: x87, SSE, AVX, MPX (2), AVX-512 (3), PKRU. */
 #define XSTATE_BV_OFFSET 512
 #define XSTATE_REST_OFFSET 576
 #define XSTATE_KEPT 0x2ffUL
@@ -77,7 +77,8 @@ static long set_xstate(pid_t pid, const struct iovec *given) {
   if (memcmp(present, wanted, area_bytes) == 0) return 0;
   struct iovec area = {wanted, area_bytes};
   stopped = 0;
-  if (memcmp(present + XSTATE_REST_OFFSET, wanted + XSTATE_REST_OFFSET, area_bytes - XSTATE_REST_OFFSET) == 0) {
+  if (memcmp(present + XSTATE_REST_OFFSET, wanted + XSTATE_REST_OFFSET,
+             area_bytes - XSTATE_REST_OFFSET) == 0) {
     if (syscall(SYS_ptrace, PTRACE_SETFPREGS, pid, 0, wanted) < 0) return -1;
   } else if (syscall(SYS_ptrace, PTRACE_SETREGSET, pid, NT_X86_XSTATE, &area) < 0) {
     return -1;
@@ -108,6 +109,7 @@ long ptrace(enum __ptrace_request request, ...) {
     errno = 0;
     return word;
   }
-  if (request != PTRACE_GETREGS && request != PTRACE_SETREGS && request != PTRACE_GETSIGINFO) stopped = 0;
+  if (request != PTRACE_GETREGS && request != PTRACE_SETREGS && request != PTRACE_GETSIGINFO)
+    stopped = 0;
   return syscall(SYS_ptrace, request, pid, address, data);
 }
