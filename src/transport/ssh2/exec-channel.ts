@@ -9,7 +9,7 @@ import { oneLine } from './server-text.js';
 const DESTROY_GRACE_MS = 2000;
 
 /**
- * Runs a command line in a channel of its own.
+ * Runs a command line in a channel of its own, which `onOpen` is given before anything is written.
  * @throws LvmsyncError CONNECT_FAILED when the server refuses the channel, REMOTE_NOT_STARTED when
  * it refuses the command, CONNECTION_LOST when the connection is gone
  */
@@ -18,13 +18,15 @@ export function openExecChannel(
   line: string,
   description: string,
   onStderr: (chunk: Buffer) => void,
+  onOpen: (channel: ClientChannel) => void = () => {},
 ): Promise<Channel> {
   return new Promise((resolve, reject) => {
     try {
       connection.client.exec(line, (error, channel) => {
+        if (error !== undefined) return reject(refusal(connection, description, error));
+        onOpen(channel);
         // Built at once: the exit status may come with the same packets.
-        if (error === undefined) resolve(execChannel(connection, channel, description, onStderr));
-        else reject(refusal(connection, description, error));
+        resolve(execChannel(connection, channel, description, onStderr));
       });
     } catch (error) {
       reject(refusal(connection, description, error));

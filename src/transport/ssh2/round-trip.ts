@@ -8,9 +8,13 @@ const SAMPLES = 5;
  * Asks the server a few times to cancel a forwarding that there is not, which it refuses by itself
  * (RFC 4254, section 7.1). A receiver's answer takes as long as its process needs to wake up.
  *
+ * @param onMeasured told the shortest of all, in milliseconds, unless the connection goes before
  * @returns tells the shortest round trip so far, in milliseconds; undefined before the first
  */
-export function measureRoundTrip(client: Pick<Client, 'unforwardIn'>): () => number | undefined {
+export function measureRoundTrip(
+  client: Pick<Client, 'unforwardIn'>,
+  onMeasured: (roundTripMs: number) => void,
+): () => number | undefined {
   let shortestMs: number | undefined;
   function sample(left: number): void {
     const askedAt = performance.now();
@@ -18,6 +22,7 @@ export function measureRoundTrip(client: Pick<Client, 'unforwardIn'>): () => num
       client.unforwardIn('localhost', 1, () => {
         shortestMs = Math.min(shortestMs ?? Number.POSITIVE_INFINITY, performance.now() - askedAt);
         if (left > 1) sample(left - 1);
+        else onMeasured(shortestMs);
       });
     } catch {
       // the connection is gone: who uses it will say so

@@ -6,6 +6,7 @@ import { type Connection, connectSsh } from './connection.js';
 import { openExecChannel } from './exec-channel.js';
 import { forwardedLinks } from './forwarded-links.js';
 import { measureRoundTrip } from './round-trip.js';
+import { shortWindow } from './short-window.js';
 import { openTerminal, type Terminal } from './terminal.js';
 
 export interface SshOptions {
@@ -73,8 +74,9 @@ export function sshTransport(options: SshOptions): Transport {
       const line = remoteCommandLine(argv, remoteCommand);
       connection ??= connect();
       const connected = await connection;
-      const opening = openExecChannel(connected, line, description, onStderr);
-      const roundTripMs = measureRoundTrip(connected.client);
+      const window = shortWindow();
+      const opening = openExecChannel(connected, line, description, onStderr, window.hold);
+      const roundTripMs = measureRoundTrip(connected.client, window.allowFor);
       const channel = await opening;
       return {
         ...channel,

@@ -20,22 +20,26 @@ function answeringAfter(delaysMs: readonly number[], tookMs: number[]): Unforwar
 
 test('the shortest of five round trips counts, and none before the first answer', async () => {
   const tookMs: number[] = [];
-  const shortestMs = measureRoundTrip({
-    unforwardIn: answeringAfter([300, 30, 300, 300, 300, 0], tookMs),
-  });
+  const measured: number[] = [];
+  const shortestMs = measureRoundTrip(
+    { unforwardIn: answeringAfter([300, 30, 300, 300, 300, 0], tookMs) },
+    (roundTripMs) => measured.push(roundTripMs),
+  );
   assert.equal(shortestMs(), undefined);
   while (tookMs.length < 5) await delay(10);
   await delay(50);
   assert.equal(tookMs.length, 5);
   const found = shortestMs() ?? 0;
   assert.ok(found >= Math.min(...tookMs) && found < Math.max(...tookMs), `${found} of ${tookMs}`);
+  assert.deepEqual(measured, [found]);
 });
 
 test('a connection that is gone leaves the distance unknown', () => {
-  const shortestMs = measureRoundTrip({
+  const gone = {
     unforwardIn() {
       throw new Error('Not connected');
     },
-  });
+  };
+  const shortestMs = measureRoundTrip(gone, () => assert.fail('nothing was measured'));
   assert.equal(shortestMs(), undefined);
 });

@@ -1,0 +1,46 @@
+/** How much may be under way in a channel to a server that is near. */
+import type { Channel } from 'ssh2';
+
+/**
+ * What its command has not read yet sshd keeps in one buffer, and copies it into a new one for every
+ * packet that does not fit (sshbuf_allocate in sshbuf.c): until there is room for a window of 2 MiB,
+ * the pages of some 80 such buffers, 100 MiB in all, are touched for the first time. And what waits
+ * so long is in no processor cache any more. Both take a third of sshd's time for the first GiB.
+ */
+const NEAR_WINDOW_BYTES = 512 << 10;
+/** In which so much goes through any link: 4 Gbit/s. */
+const NEAR_ROUND_TRIP_MS = 1;
+
+/** ssh2 keeps what the server still takes here, and says so nowhere. */
+interface Outgoing {
+  window: number;
+}
+
+/** The window of one channel, short until the server turns out to be far away. */
+export interface ShortWindow {
+  /** Before anything is written to the channel. */
+  hold(channel: Channel): void;
+  /** How long the way to the server and back is, in milliseconds. */
+  allowFor(roundTripMs: number): void;
+}
+
+/** RFC 4254, section 5.2: a window need not be used up. */
+export function shortWindow(): ShortWindow {
+  let outgoing: Outgoing | undefined;
+  let heldBytes = 0;
+  let isFar = false;
+  return {
+    hold(channel) {
+      if (isFar) return;
+      outgoing = channel.outgoing as Outgoing;
+      heldBytes = Math.max(0, outgoing.window - NEAR_WINDOW_BYTES);
+      outgoing.window -= heldBytes;
+    },
+    allowFor(roundTripMs) {
+      isFar = roundTripMs > NEAR_ROUND_TRIP_MS;
+      if (!isFar || outgoing === undefined) return;
+      outgoing.window += heldBytes;
+      heldBytes = 0;
+    },
+  };
+}
