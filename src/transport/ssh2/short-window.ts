@@ -8,15 +8,15 @@ import type { Channel } from 'ssh2';
  * so long is in no processor cache any more. Both take a third of sshd's time for the first GiB.
  */
 const NEAR_WINDOW_BYTES = 512 << 10;
-/** In which so much goes through any link: 4 Gbit/s. */
-const NEAR_ROUND_TRIP_MS = 1;
+/** What is enough for 4 Gbit/s, for each millisecond of the way there and back. */
+const WINDOW_BYTES_PER_MS = 512 << 10;
 
 /** ssh2 keeps what the server still takes here, and says so nowhere. */
 interface Outgoing {
   window: number;
 }
 
-/** The window of one channel, short until the server turns out to be far away. */
+/** The window of one channel, as short as the way to the server allows. */
 export interface ShortWindow {
   /** Before anything is written to the channel. */
   hold(channel: Channel): void;
@@ -28,19 +28,20 @@ export interface ShortWindow {
 export function shortWindow(): ShortWindow {
   let outgoing: Outgoing | undefined;
   let heldBytes = 0;
-  let isFar = false;
+  let usedBytes = NEAR_WINDOW_BYTES;
   return {
     hold(channel) {
-      if (isFar) return;
       outgoing = channel.outgoing as Outgoing;
-      heldBytes = Math.max(0, outgoing.window - NEAR_WINDOW_BYTES);
+      heldBytes = Math.max(0, outgoing.window - usedBytes);
       outgoing.window -= heldBytes;
     },
     allowFor(roundTripMs) {
-      isFar = roundTripMs > NEAR_ROUND_TRIP_MS;
-      if (!isFar || outgoing === undefined) return;
-      outgoing.window += heldBytes;
-      heldBytes = 0;
+      const moreBytes = Math.max(0, Math.ceil(roundTripMs * WINDOW_BYTES_PER_MS) - usedBytes);
+      usedBytes += moreBytes;
+      if (outgoing === undefined) return;
+      const givenBytes = Math.min(heldBytes, moreBytes);
+      heldBytes -= givenBytes;
+      outgoing.window += givenBytes;
     },
   };
 }

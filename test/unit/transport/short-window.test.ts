@@ -30,6 +30,14 @@ test('a server that turns out to be far away has its whole window, once', () => 
   assert.equal(channel.outgoing.window, 1548 * KIB);
 });
 
+test('a window grows with the way to the server', () => {
+  const channel = channelWith(2048 * KIB);
+  const window = shortWindow();
+  window.hold(channel);
+  window.allowFor(1.5);
+  assert.equal(channel.outgoing.window, 768 * KIB);
+});
+
 test('a server known to be far away before the channel is open has its whole window', () => {
   const channel = channelWith(2048 * KIB);
   const window = shortWindow();
