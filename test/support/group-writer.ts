@@ -18,17 +18,12 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createRandom, type Random } from './random.js';
+import { restAfter } from './rest-after.js';
 
 const RECORD_BYTES = 4096;
 /** Keeps records of one run from being taken for those of another, or for what was there before. */
 const MAGIC = 0x6c76_6d73;
 const PAUSE_MS = 2;
-/** How much longer than a write it rests, at most: a slow machine has more to do than this. */
-const REST = 4;
-const MAX_REST_MS = 200;
-
-/** While the devices are paused a write may take long. */
-const restAfter = (writeMs: number) => Math.max(PAUSE_MS, Math.min(MAX_REST_MS, REST * writeMs));
 
 function placeOf(random: Random, deviceCount: number, slots: number) {
   return { device: random.below(deviceCount), slot: random.below(slots) };
@@ -49,7 +44,7 @@ async function write(seed: number, slots: number, paths: string[]): Promise<void
     const { device, slot } = placeOf(random, paths.length, slots);
     const begun = performance.now();
     writeSync(devices[device]!, recordOf(seed, sequence), 0, RECORD_BYTES, slot * RECORD_BYTES);
-    await delay(restAfter(performance.now() - begun));
+    await delay(restAfter(performance.now() - begun, PAUSE_MS));
   }
 }
 

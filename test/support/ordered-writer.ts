@@ -9,16 +9,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { seededBytes } from './devices.js';
 import { createRandom } from './random.js';
+import { restAfter } from './rest-after.js';
 
 const RECORD_BYTES = 4096;
 const DIGEST_BYTES = 32;
 const PAUSE_MS = 5;
-/** How much longer than a write it rests, at most: a slow machine has more to do than this. */
-const REST = 4;
-const MAX_REST_MS = 200;
-
-/** While the devices are paused a write may take long. */
-const restAfter = (writeMs: number) => Math.max(PAUSE_MS, Math.min(MAX_REST_MS, REST * writeMs));
 
 function recordOf(seed: number, sequence: number): Buffer {
   const record = seededBytes(seed, sequence, RECORD_BYTES);
@@ -38,7 +33,7 @@ async function write(file: string, slots: number, list: string, seed: number): P
     writeSync(data, recordOf(seed, sequence), 0, RECORD_BYTES, slot * RECORD_BYTES);
     fsyncSync(data);
     writeSync(acknowledged, `${sequence} ${slot}\n`);
-    await delay(restAfter(performance.now() - begun));
+    await delay(restAfter(performance.now() - begun, PAUSE_MS));
   }
 }
 
