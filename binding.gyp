@@ -19,6 +19,8 @@
       'native/plan.cc',
       'native/sha256.cc',
       'native/sockets.cc',
+      'native/ssh_exports.cc',
+      'native/ssh_sealer.cc',
       'native/start_input.cc',
       'native/thin.cc',
       'native/thread.cc',

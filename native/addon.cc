@@ -17,6 +17,7 @@
 #include "pages.h"
 #include "plan.h"
 #include "sha256.h"
+#include "ssh_exports.h"
 #include "start_input.h"
 #include "tls_exports.h"
 
@@ -316,6 +317,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
     exports.Set("hashPieces", Napi::Function::New<StartHashPieces>(env, "hashPieces"));
   }
   ExportTls(env, exports);
+  ExportSsh(env, exports);
   return exports;
 }
 

@@ -32,6 +32,7 @@ void Environment::CleanUp(void* environment) {
   self->files_.clear();
   self->listeners_.Clear();
   self->links_.Clear();
+  self->sealers_.Clear();
 }
 
 void Environment::SetQueueDepth(uint32_t requests) {

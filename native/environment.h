@@ -12,6 +12,7 @@
 #include "file.h"
 #include "operation.h"
 #include "pages.h"
+#include "ssh_sealer.h"
 #include "thread_backend.h"
 #include "thread_pool.h"
 #include "tls.h"
@@ -83,6 +84,7 @@ class Environment {
 
   Handles<TlsListener>& listeners() { return listeners_; }
   Handles<TlsLink>& links() { return links_; }
+  Handles<SshSealer>& sealers() { return sealers_; }
 
   const std::shared_ptr<PageRegistry>& pages() const { return pages_; }
   const ThreadPool& pool() const { return pool_; }
@@ -103,6 +105,7 @@ class Environment {
   uint32_t last_handle_ = 0;
   Handles<TlsListener> listeners_;
   Handles<TlsLink> links_;
+  Handles<SshSealer> sealers_;
   uint32_t queue_depth_ = kDefaultQueueDepth;
   ThreadPool pool_;
   std::unique_ptr<ThreadBackend> threads_;

@@ -35,7 +35,15 @@ bool FindAll(OpenSsl* ssl) {
          Find("BIO_f_buffer", &ssl->BIO_f_buffer) && Find("BIO_new", &ssl->BIO_new) &&
          Find("BIO_new_socket", &ssl->BIO_new_socket) && Find("BIO_push", &ssl->BIO_push) &&
          Find("BIO_free_all", &ssl->BIO_free_all) && Find("BIO_int_ctrl", &ssl->BIO_int_ctrl) &&
-         Find("BIO_ctrl", &ssl->BIO_ctrl) && Find("BIO_test_flags", &ssl->BIO_test_flags);
+         Find("BIO_ctrl", &ssl->BIO_ctrl) && Find("BIO_test_flags", &ssl->BIO_test_flags) &&
+         Find("EVP_aes_128_gcm", &ssl->EVP_aes_128_gcm) &&
+         Find("EVP_aes_256_gcm", &ssl->EVP_aes_256_gcm) &&
+         Find("EVP_CIPHER_CTX_new", &ssl->EVP_CIPHER_CTX_new) &&
+         Find("EVP_CIPHER_CTX_free", &ssl->EVP_CIPHER_CTX_free) &&
+         Find("EVP_CIPHER_CTX_ctrl", &ssl->EVP_CIPHER_CTX_ctrl) &&
+         Find("EVP_EncryptInit_ex", &ssl->EVP_EncryptInit_ex) &&
+         Find("EVP_EncryptUpdate", &ssl->EVP_EncryptUpdate) &&
+         Find("EVP_EncryptFinal_ex", &ssl->EVP_EncryptFinal_ex);
 }
 
 }  // namespace

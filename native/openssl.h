@@ -9,6 +9,8 @@ namespace lvmsync {
 struct Ssl;
 struct SslContext;
 struct Bio;
+// What it calls EVP_CIPHER_CTX.
+struct EvpContext;
 
 using PskServerCallback = unsigned int (*)(Ssl* ssl, const char* identity, unsigned char* psk,
                                            unsigned int max_bytes);
@@ -16,8 +18,8 @@ using PskClientCallback = unsigned int (*)(Ssl* ssl, const char* hint, char* ide
                                            unsigned int max_identity_bytes, unsigned char* psk,
                                            unsigned int max_bytes);
 
-// The functions of OpenSSL that both ends of TLS take, as its manual pages have them. Node
-// brings the library along and shows it to addons.
+// The functions of OpenSSL that both ends of TLS and the packets of SSH take, as its manual pages
+// have them. Node brings the library along and shows it to addons.
 struct OpenSsl {
   const void* (*TLS_method)();
   SslContext* (*SSL_CTX_new)(const void* method);
@@ -52,6 +54,16 @@ struct OpenSsl {
   long (*BIO_int_ctrl)(Bio* bio, int command, long number, int second);
   long (*BIO_ctrl)(Bio* bio, int command, long number, void* pointer);
   int (*BIO_test_flags)(const Bio* bio, int flags);
+  const void* (*EVP_aes_128_gcm)();
+  const void* (*EVP_aes_256_gcm)();
+  EvpContext* (*EVP_CIPHER_CTX_new)();
+  void (*EVP_CIPHER_CTX_free)(EvpContext* context);
+  int (*EVP_CIPHER_CTX_ctrl)(EvpContext* context, int command, int number, void* pointer);
+  int (*EVP_EncryptInit_ex)(EvpContext* context, const void* cipher, void* engine,
+                            const unsigned char* key, const unsigned char* iv);
+  int (*EVP_EncryptUpdate)(EvpContext* context, unsigned char* into, int* into_bytes,
+                           const unsigned char* from, int from_bytes);
+  int (*EVP_EncryptFinal_ex)(EvpContext* context, unsigned char* into, int* into_bytes);
 };
 
 // nullptr where Node was built without it, or with another library that lacks some of it.

@@ -54,12 +54,33 @@ export interface Engine {
    */
   connectTls?(address: TlsAddress, key: TlsKey, timeoutMs: number): Promise<TlsConnection>;
   /**
+   * Seals what is sent over SSH by AES-GCM, many packets in one call. Where it is missing, or
+   * answers undefined, ssh2's own cipher has to do.
+   *
+   * @param key 16 or 32 bytes
+   * @param iv 12 bytes
+   */
+  createSshSealer?(key: Buffer, iv: Buffer): SshSealer | undefined;
+  /**
    * Opens a block device or a regular file with O_DIRECT (buffered where a file system has no
    * O_DIRECT). Never creates, never truncates.
    *
    * @throws LvmsyncError OPEN_FAILED; TARGET_IN_USE when `exclusive` meets a held device (EBUSY)
    */
   open(path: string, options: OpenOptions): Promise<BlockFile>;
+}
+
+/** Of one direction of an SSH connection: what it seals has to be sent in the order of its calls. */
+export interface SshSealer {
+  /** `packet` is a whole one (RFC 4253, section 6), with 16 bytes behind it for its tag. */
+  sealPacket(packet: Buffer): void;
+  /**
+   * @param packetBytes the most data that the server takes in one message
+   * @param into has room for 49 bytes more than the data for each packet
+   * @returns how many of its bytes are packets now
+   */
+  sealData(channel: number, packetBytes: number, data: Buffer, into: Buffer): number;
+  close(): void;
 }
 
 export interface TlsKey {

@@ -9,10 +9,11 @@ import { loadAddon } from './installation.js';
 import { type IoFailure, openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
 import { type InputCall, inputOf } from './native-input.js';
+import { createNativeSealer, hasSealers, type SshAddon } from './native-ssh.js';
 import { connectNative, hasTls, listenNative, type TlsAddon } from './native-tls.js';
 
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
-interface Addon extends Partial<TlsAddon> {
+interface Addon extends Partial<TlsAddon>, Partial<SshAddon> {
   allocate(bytes: number): ArrayBuffer;
   /** For all files; an io_uring keeps what it was started with. */
   setQueueDepth(requests: number): void;
@@ -136,6 +137,9 @@ export function createNativeEngine(
     ...(hasTls(addon) && {
       listenTls: (host, key) => listenNative(addon, host, key),
       connectTls: (...call) => connectNative(addon, ...call),
+    }),
+    ...(hasSealers(addon) && {
+      createSshSealer: (key, iv) => createNativeSealer(addon, key, iv),
     }),
   };
   return { engine, note };

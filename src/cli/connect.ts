@@ -70,7 +70,7 @@ export function connectTo(job: Job, place: Destination, connecting: ConnectOptio
       close: async () => {},
     };
   }
-  const host = connectToHost(job, place);
+  const host = connectToHost(job, place, engine);
   return {
     open: (protocol, onStderr) =>
       host.start((transport) =>

@@ -5,6 +5,7 @@ import {
   type Destination,
   type DoctorReport,
   doctor,
+  type Engine,
   EXIT,
   type ExitCode,
   examineHost,
@@ -15,7 +16,7 @@ import {
   type Transport,
 } from '../index.js';
 import type { DoctorOwnOptions } from './doctor-command.js';
-import { openTransport } from './host.js';
+import { type HostName, openTransport } from './host.js';
 import type { Job } from './job.js';
 import { OUTPUT } from './shared-options.js';
 import { packageVersion } from './version.js';
@@ -37,7 +38,7 @@ export async function runDoctor(job: Job<DoctorOwnOptions>): Promise<ExitCode> {
     return tell(job, report, 'there', []);
   }
   const notes: string[] = [];
-  const transport = openNotedTransport(job, place, notes);
+  const transport = openNotedTransport(job, place, loaded.engine, notes);
   try {
     const there = {
       transport,
@@ -60,14 +61,15 @@ function parsePlace(where: string): Destination {
 /** What the transport says of the connection is worth knowing here without `-v`. */
 function openNotedTransport(
   job: Job,
-  { user, host }: { user: string | undefined; host: string },
+  { user, host }: HostName,
+  engine: Engine,
   notes: string[],
 ): Transport {
   const note = (line: string) => {
     notes.push(line);
     job.reporter.note(line);
   };
-  return openTransport({ ...job, reporter: { ...job.reporter, note } }, { user, host });
+  return openTransport({ ...job, reporter: { ...job.reporter, note } }, { user, host }, engine);
 }
 
 function tell(

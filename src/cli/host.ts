@@ -2,6 +2,7 @@
 import {
   bootstrapped,
   type Channel,
+  type Engine,
   rshTransport,
   sshHostArgument,
   sshTransport,
@@ -20,13 +21,13 @@ export interface HostName {
   host: string;
 }
 
-export function connectToHost(job: Job, name: HostName): Host {
+export function connectToHost(job: Job, name: HostName, engine?: Engine): Host {
   let transport: Transport | undefined;
   let endedWell = false;
   return {
     async start(open) {
       if (!endedWell) await transport?.close();
-      if (!endedWell || transport === undefined) transport = openTransport(job, name);
+      if (!endedWell || transport === undefined) transport = openTransport(job, name, engine);
       endedWell = false;
       const channel = await open(transport);
       channel.end.then(({ status }) => {
@@ -40,14 +41,18 @@ export function connectToHost(job: Job, name: HostName): Host {
   };
 }
 
-export function openTransport(job: Job, name: HostName): Transport {
-  const transport = openPlainTransport(job, name);
+export function openTransport(job: Job, name: HostName, engine?: Engine): Transport {
+  const transport = openPlainTransport(job, name, engine);
   const { bootstrap, timeout } = job.options;
   if (!bootstrap) return transport;
   return bootstrapped(transport, { timeoutMs: timeout * 1000, onNote: job.reporter.note });
 }
 
-function openPlainTransport({ options, reporter }: Job, { user, host }: HostName): Transport {
+function openPlainTransport(
+  { options, reporter }: Job,
+  { user, host }: HostName,
+  engine: Engine | undefined,
+): Transport {
   const { remoteCommand } = options;
   if (options.rsh !== undefined) {
     const address = sshHostArgument(user, host);
@@ -57,6 +62,7 @@ function openPlainTransport({ options, reporter }: Job, { user, host }: HostName
     user,
     host,
     remoteCommand,
+    engine,
     configPath: options.sshConfig,
     onNote: reporter.note,
     onWarning: reporter.warn,

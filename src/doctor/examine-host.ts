@@ -1,5 +1,6 @@
 /** Looks over the machine that this runs on. */
 import { release } from 'node:os';
+import type { Engine } from '../block/engine.js';
 import type { LoadedEngine } from '../block/engines.js';
 import { hasNativeCiphers } from '../transport/ssh2/library.js';
 import { type Finding, failure, ok, warning } from './finding.js';
@@ -29,7 +30,7 @@ export async function examineHost(options: ExamineOptions): Promise<HostReport> 
     lookAtPrivileges(role),
     ...(await lookAtTools(role)),
     await lookAtEngine(loaded),
-    ...(role === 'sender' ? [await lookAtSsh()] : []),
+    ...(role === 'sender' ? [await lookAtSsh(engine)] : []),
     ok('cipher', `AES-128-GCM at ${inRate(cipher)} on one core`),
   ];
   const looks = [
@@ -52,7 +53,8 @@ function lookAtPrivileges(role: Role): Finding {
   return warning('privileges', text, "lvmsync ... --remote-command 'sudo lvmsync'");
 }
 
-async function lookAtSsh(): Promise<Finding> {
+async function lookAtSsh({ createSshSealer }: Engine): Promise<Finding> {
+  if (createSshSealer !== undefined) return ok('ssh', 'built in (ssh2), encrypts natively');
   if (await hasNativeCiphers()) return ok('ssh', 'built in (ssh2), with its native ciphers');
   const text = 'built in (ssh2), without its native ciphers: twice the CPU';
   return warning('ssh', text, 'npm rebuild ssh2');

@@ -1,3 +1,4 @@
+import { loadEngine } from '#lvmsync/block/engines.js';
 import type { Channel, ChannelEnd, Transport } from '#lvmsync/transport/channel.js';
 import { type SshOptions, sshTransport } from '#lvmsync/transport/ssh2/transport.js';
 import type { TestSshd } from './sshd.js';
@@ -9,12 +10,15 @@ export interface Finished {
   end: ChannelEnd;
 }
 
+const { engine } = loadEngine('native');
+
 /** A transport to the test server as its ssh_config describes it, with nobody to ask. */
 export function transportTo(sshd: TestSshd, options: Partial<SshOptions> = {}): Transport {
   return sshTransport({
     host: sshd.alias,
     configPath: sshd.configFile,
     terminal: null,
+    engine,
     ...options,
   });
 }

@@ -75,7 +75,7 @@ test('with a host and a target both ends and the link are looked over, and nothi
   const before = statSync(target);
   const where = `${sshd.alias}:${target}`;
   const { report } = await asked('--ssh-config', sshd.configFile, '--source', target, where);
-  assert.match(named(report.link, 'connection')?.text ?? '', /aes128-gcm.*cipher binding/);
+  assert.match(named(report.link, 'connection')?.text ?? '', /aes128-gcm.*native engine/);
   assert.match(named(report.there?.findings, 'target')?.text ?? '', /a file of 4194304 bytes/);
   assert.ok((report.there?.rates.read ?? 0) > 0 && (report.here.rates.read ?? 0) > 0);
   const { roundTripMs, bytesPerSecond } = report.speed!;

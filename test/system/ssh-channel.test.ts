@@ -38,50 +38,67 @@ test('when a command runs then its words, output, standard error and status come
   assert.equal(stderr, 'oops\n');
   assert.deepEqual(end, { status: 3, signal: null });
   await transport.close();
-  assert.match(notes.join('\n'), /aes128-gcm@openssh\.com.*cipher binding/);
+  assert.match(notes.join('\n'), /aes128-gcm@openssh\.com.*encrypted by the native engine/);
 });
 
-test('when 64 MiB go each way then both arrive whole', async () => {
-  const transport = transportTo(sshd);
-  const channel = await transport.open(['tee', '/dev/stderr'], (chunk) => onStderr.update(chunk));
-  const onStderr = createHash('sha256');
-  const sent = createHash('sha256');
-  const received = createHash('sha256');
-  const reading = (async () => {
-    for await (const chunk of channel.output) received.update(chunk);
-  })();
-  for (let number = 0; number < 64; number++) {
-    const chunk = numberedMebibyte(number);
-    sent.update(chunk);
-    await write(channel, chunk);
-    // The callback has fired, so the buffer is ours again.
-    chunk.fill(0xff);
-  }
-  channel.input.end();
-  await reading;
-  assert.deepEqual(await channel.end, { status: 0, signal: null });
-  const digest = sent.digest('hex');
-  assert.equal(received.digest('hex'), digest);
-  assert.equal(onStderr.digest('hex'), digest);
-  await transport.close();
-});
+/** What encrypts: the engine, or ssh2 by itself. */
+const ENCRYPTIONS = [
+  { name: 'the engine', said: /encrypted by the native engine/, options: {} },
+  { name: 'ssh2', said: /cipher binding/, options: { engine: undefined } },
+];
 
-test('when the server changes keys every 4 MiB then the bytes still arrive whole', async () => {
-  const rekeying = await startSshd({ extraLines: ['RekeyLimit 4M'] });
-  try {
-    const transport = transportTo(rekeying);
-    const channel = await transport.open(['cat'], ignore);
-    const reading = channel.output.toArray();
-    const data = Buffer.concat([...Array(32).keys()].map(numberedMebibyte));
-    await write(channel, data);
-    channel.input.end();
-    assert.equal(sha256(Buffer.concat(await reading)), sha256(data));
-    assert.equal((await channel.end).status, 0);
-    await transport.close();
-  } finally {
-    await rekeying.stop();
+for (const { name, said, options } of ENCRYPTIONS) {
+  for (const cipher of ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com']) {
+    test(`when ${name} encrypts by ${cipher} then 64 MiB arrive whole each way`, async () => {
+      const notes: string[] = [];
+      const transport = transportTo(sshd, {
+        ...options,
+        configOptions: [`Ciphers=${cipher}`],
+        onNote: (note) => notes.push(note),
+      });
+      const channel = await transport.open(['tee', '/dev/stderr'], (part) => onStderr.update(part));
+      const onStderr = createHash('sha256');
+      const sent = createHash('sha256');
+      const received = createHash('sha256');
+      const reading = (async () => {
+        for await (const chunk of channel.output) received.update(chunk);
+      })();
+      for (let number = 0; number < 64; number++) {
+        // No two are of the same length, and few of whole packets.
+        const chunk = numberedMebibyte(number).subarray(number * 1001);
+        sent.update(chunk);
+        await write(channel, chunk);
+        // The callback has fired, so the buffer is ours again.
+        chunk.fill(0xff);
+      }
+      channel.input.end();
+      await reading;
+      assert.deepEqual(await channel.end, { status: 0, signal: null });
+      const digest = sent.digest('hex');
+      assert.equal(received.digest('hex'), digest);
+      assert.equal(onStderr.digest('hex'), digest);
+      await transport.close();
+      assert.match(notes.join('\n'), new RegExp(`${cipher}.*${said.source}`));
+    });
   }
-});
+
+  test(`when ${name} encrypts and the server changes keys every MiB then the bytes still arrive whole`, async () => {
+    const rekeying = await startSshd({ extraLines: ['RekeyLimit 1M'] });
+    try {
+      const transport = transportTo(rekeying, options);
+      const channel = await transport.open(['cat'], ignore);
+      const reading = channel.output.toArray();
+      const data = Buffer.concat([...Array(32).keys()].map(numberedMebibyte));
+      await write(channel, data);
+      channel.input.end();
+      assert.equal(sha256(Buffer.concat(await reading)), sha256(data));
+      assert.equal((await channel.end).status, 0);
+      await transport.close();
+    } finally {
+      await rekeying.stop();
+    }
+  });
+}
 
 test('when two channels share a connection then each has its own bytes and end', async () => {
   const loginsBefore = logins();

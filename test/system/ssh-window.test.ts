@@ -47,6 +47,7 @@ async function bytesThatLeave(onOpen: (channel: ClientChannel) => void): Promise
     {
       source: { configPath, environment: process.env },
       terminal: undefined,
+      engine: {},
       onNote: ignore,
       onWarning: ignore,
     },

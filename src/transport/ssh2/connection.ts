@@ -1,15 +1,18 @@
 import type { Duplex } from 'node:stream';
-import type { Client, NegotiatedAlgorithms } from 'ssh2';
+import type { Channel, Client, NegotiatedAlgorithms } from 'ssh2';
+import type { Engine } from '../../block/engine.js';
 import { LvmsyncError } from '../../errors.js';
 import { sshHostArgument } from '../destination.js';
 import { chooseAlgorithms } from './algorithms.js';
 import { type Authentication, authentication } from './authentication.js';
+import { batchChannels } from './channel-batches.js';
 import { type ConfigSource, resolveConfig, type SshConfig, type SshTarget } from './config.js';
 import { startDeadline } from './deadline.js';
 import { checkHostKey, loadHostKeys } from './host-key.js';
 import { gatherIdentities } from './identities.js';
 import { hasNativeCiphers, loadSsh2 } from './library.js';
 import { parseJumps } from './proxy-jump.js';
+import { isSealing, protocolOf, sealWith } from './sealing-cipher.js';
 import { oneLine, printable } from './server-text.js';
 import { connectProxyCommand, connectTcp } from './socket.js';
 import type { Terminal } from './terminal.js';
@@ -22,6 +25,8 @@ export interface ConnectContext {
   /** For `-v`: which cipher, which host. */
   onNote: (message: string) => void;
   onWarning: (message: string) => void;
+  /** Encrypts what is sent, as far as it can. */
+  engine: Pick<Engine, 'createSshSealer'>;
 }
 
 /** An authenticated connection to one host. */
@@ -32,6 +37,8 @@ export interface Connection {
   isDirect: boolean;
   /** What encrypts what is sent. */
   cipher: string | undefined;
+  /** What is written to a channel goes many packets at a time from here on, where that can be. */
+  batch(channel: Channel): void;
   /** Why the connection ended, as far as that is known; for channels that were cut. */
   lossReason(): LvmsyncError;
   /** Ends it, and the connections it goes through. */
@@ -120,7 +127,10 @@ async function openPath(
 function forward(hop: Connection, host: string, port: number): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     hop.client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
-      if (error === undefined) return resolve(channel);
+      if (error === undefined) {
+        hop.batch(channel);
+        return resolve(channel);
+      }
       const through = hop.config.originalHost;
       reject(
         new LvmsyncError(
@@ -204,6 +214,7 @@ async function logIn(
         );
       },
     });
+    sealWith(client, context.engine);
     const isReady = new Promise<boolean>((resolve) => client.once('ready', () => resolve(true)));
     const loggedIn = await Promise.race([isReady, closed.then(() => false)]);
     if (!loggedIn) throw fatal ?? new Error('the server closed the connection');
@@ -213,11 +224,15 @@ async function logIn(
   } finally {
     deadline.stop();
   }
-  if (negotiated !== undefined) context.onNote(await describe(name, config, negotiated));
+  if (negotiated !== undefined) {
+    const words = `${describe(negotiated)}, ${await describeEncryption(client)}`;
+    context.onNote(`connected to ${name} port ${config.port}: ${words}`);
+  }
   return {
     client,
     config,
     cipher: negotiated?.cs.cipher,
+    batch: batchChannels(client, socket),
     lossReason: () => lost(name, fatal),
     async close() {
       client.end();
@@ -231,15 +246,15 @@ async function logIn(
   };
 }
 
-async function describe(
-  name: string,
-  config: SshConfig,
-  negotiated: NegotiatedAlgorithms,
-): Promise<string> {
-  const ciphers = (await hasNativeCiphers())
+function describe({ cs, kex, serverHostKey }: NegotiatedAlgorithms): string {
+  return `${cs.cipher}, ${kex}, host key ${serverHostKey}`;
+}
+
+async function describeEncryption(client: Client): Promise<string> {
+  if (isSealing(protocolOf(client)._cipher)) return 'encrypted by the native engine';
+  return (await hasNativeCiphers())
     ? 'native cipher binding'
     : 'no native cipher binding (slower: install with a compiler and install scripts allowed)';
-  return `connected to ${name} port ${config.port}: ${negotiated.cs.cipher}, ${negotiated.kex}, host key ${negotiated.serverHostKey}, ${ciphers}`;
 }
 
 function loginFailure(

@@ -24,6 +24,7 @@ export function openExecChannel(
     try {
       connection.client.exec(line, (error, channel) => {
         if (error !== undefined) return reject(refusal(connection, description, error));
+        connection.batch(channel);
         onOpen(channel);
         // Built at once: the exit status may come with the same packets.
         resolve(execChannel(connection, channel, description, onStderr));

@@ -15,6 +15,7 @@ export function forwardedLinks(connection: Connection, description: string): Lin
           connection.client.openssh_forwardOutStreamLocal(socketPath, (error, channel) => {
             if (error !== undefined) return refused(error);
             channel.on('error', () => {});
+            connection.batch(channel);
             const input = inputOf(channel);
             const output = outputOf(channel);
             channel.once('close', () => {

@@ -1,5 +1,6 @@
 /** How much may be under way in a channel to a server that is near. */
 import type { Channel } from 'ssh2';
+import type { Outgoing } from 'ssh2/lib/protocol/crypto.js';
 
 /**
  * What its command has not read yet sshd keeps in one buffer, and copies it into a new one for every
@@ -11,11 +12,6 @@ import type { Channel } from 'ssh2';
 const NEAR_WINDOW_BYTES = 512 << 10;
 /** What is enough for 4 Gbit/s, for each millisecond of the way there and back. */
 const WINDOW_BYTES_PER_MS = 512 << 10;
-
-/** ssh2 keeps what the server still takes here, and says so nowhere. */
-interface Outgoing {
-  window: number;
-}
 
 /** The window of one channel, as short as the way to the server allows. */
 export interface ShortWindow {

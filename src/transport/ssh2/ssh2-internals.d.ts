@@ -1,5 +1,48 @@
-/** What of ssh2's insides is looked at, which its types leave out. */
+/** What of ssh2's insides is looked at or replaced, which its types leave out. */
 declare module 'ssh2/lib/protocol/crypto.js' {
-  const internals: { bindingAvailable: boolean };
+  /** Encrypts what is sent. */
+  export interface Cipher {
+    /** How many packets there were before the next one, modulo 2^32. */
+    outSeqno: number;
+    /** Room for a packet with so many bytes of message, its lengths and its padding filled in. */
+    allocPacket(messageBytes: number): Buffer;
+    /** Encrypts a packet in its place, and writes it. */
+    encrypt(packet: Buffer): void;
+    free(): void;
+  }
+
+  export interface CipherConfig {
+    outbound: {
+      onWrite: Write;
+      seqno: number;
+      cipherInfo: { sslName: string };
+      cipherKey: Buffer;
+      cipherIV: Buffer;
+    };
+  }
+
+  /** Each protocol has a function of its own that writes to its socket. */
+  export type Write = (bytes: Buffer) => void;
+
+  export type CreateCipher = (config: CipherConfig) => Cipher;
+
+  const internals: { bindingAvailable: boolean; createCipher: CreateCipher };
   export default internals;
+
+  /** What a client has as `_protocol` once it connects. */
+  export interface Protocol {
+    readonly _onWrite: Write;
+    readonly _cipher: Cipher;
+    /** While keys are exchanged, when nothing else may be sent. */
+    readonly _kexinit: Buffer | undefined;
+  }
+
+  /** What a channel has as `outgoing`. */
+  export interface Outgoing {
+    readonly id: number;
+    readonly packetSize: number;
+    readonly state: string;
+    /** What the server still takes. */
+    window: number;
+  }
 }

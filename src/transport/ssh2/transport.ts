@@ -1,3 +1,4 @@
+import type { Engine } from '../../block/engine.js';
 import type { Transport } from '../channel.js';
 import { sshHostArgument } from '../destination.js';
 import { opensshLinks } from '../openssh-links.js';
@@ -24,6 +25,8 @@ export interface SshOptions {
   /** Where to ask for passphrases and about new hosts: /dev/tty when not given, null for never. */
   terminal?: Terminal | null | undefined;
   environment?: NodeJS.ProcessEnv | undefined;
+  /** Encrypts what is sent; ssh2 where it is not given, or cannot. */
+  engine?: Pick<Engine, 'createSshSealer'> | undefined;
   /** Told what `-v` shows, such as the cipher and the keys that were skipped. */
   onNote?: ((message: string) => void) | undefined;
   /** Told what every user should see, such as a host key that was added. */
@@ -60,6 +63,7 @@ export function sshTransport(options: SshOptions): Transport {
           environment: options.environment ?? process.env,
         },
         terminal: options.terminal === undefined ? openTerminal() : (options.terminal ?? undefined),
+        engine: options.engine ?? {},
         onNote: options.onNote ?? (() => {}),
         onWarning: options.onWarning ?? options.onNote ?? (() => {}),
       },

@@ -1,0 +1,78 @@
+import type { Duplex } from 'node:stream';
+import type { Channel, Client } from 'ssh2';
+import type { Outgoing } from 'ssh2/lib/protocol/crypto.js';
+import { isSealing, protocolOf, type SealingCipher } from './sealing-cipher.js';
+
+/** Data for one call of the engine, and for one of the kernel. */
+const BATCH_BYTES = 256 << 10;
+/** Where a server takes less in a packet, each goes as ssh2 has it. */
+const LEAST_PACKET_BYTES = 4 << 10;
+/** How much longer a packet is than its data: RFC 4253, section 6; RFC 4254, 5.2; RFC 5647. */
+const AROUND_DATA_BYTES = 4 + 1 + 9 + (4 + 15) + 16;
+const SEALED_BYTES = BATCH_BYTES + (BATCH_BYTES / LEAST_PACKET_BYTES) * AROUND_DATA_BYTES;
+/** What is under way seldom fills more buffers; more are made then, and not kept. */
+const MAX_FREE = 16;
+
+/** ssh2's own `_write` of a channel, and what it keeps to go on with when the server takes more. */
+interface ChannelInsides {
+  outgoing: Outgoing;
+  _write(data: Buffer, encoding: BufferEncoding, callback: Callback): void;
+  _waitWindow: boolean;
+  _chunk: Buffer | undefined;
+  _chunkcb: Callback | undefined;
+}
+
+type Callback = (error?: Error | null) => void;
+
+/**
+ * ssh2 allocates, fills, encrypts and writes each packet of 32 KiB by itself, which takes twice as
+ * long as the encryption. What is written to the channels that are given to the answer goes as many
+ * packets at a time, as long as the engine is the cipher of `client`.
+ */
+export function batchChannels(client: Client, socket: Duplex): (channel: Channel) => void {
+  const protocol = protocolOf(client);
+  const free: Buffer[] = [];
+
+  function send(cipher: SealingCipher, { id, packetSize }: Outgoing, data: Buffer): void {
+    for (let at = 0; at < data.length; at += BATCH_BYTES) {
+      const part = data.subarray(at, at + BATCH_BYTES);
+      const buffer = free.pop() ?? Buffer.allocUnsafeSlow(SEALED_BYTES);
+      const sealedBytes = cipher.sealer.sealData(id, packetSize, part, buffer);
+      cipher.outSeqno = (cipher.outSeqno + Math.ceil(part.length / packetSize)) >>> 0;
+      if (!socket.writable) return;
+      socket.write(buffer.subarray(0, sealedBytes), () => {
+        if (free.length < MAX_FREE) free.push(buffer);
+      });
+    }
+  }
+
+  return (channel) => {
+    const insides = channel as unknown as ChannelInsides;
+    const writeByPacket = insides._write;
+    insides._write = (data, encoding, callback) => {
+      const { outgoing } = insides;
+      const { _cipher: cipher, _kexinit: exchange } = protocol;
+      const isBatch =
+        exchange === undefined && isSealing(cipher) && outgoing.packetSize >= LEAST_PACKET_BYTES;
+      if (!isBatch || outgoing.state !== 'open') {
+        writeByPacket.call(channel, data, encoding, callback);
+        return;
+      }
+      const bytes = Math.min(data.length, outgoing.window);
+      outgoing.window -= bytes;
+      try {
+        send(cipher, outgoing, data.subarray(0, bytes));
+      } catch (error) {
+        callback(error as Error);
+        return;
+      }
+      if (bytes === data.length) {
+        callback();
+        return;
+      }
+      insides._waitWindow = true;
+      insides._chunk = data.subarray(bytes);
+      insides._chunkcb = callback;
+    };
+  };
+}

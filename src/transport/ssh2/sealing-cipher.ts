@@ -1,0 +1,86 @@
+/** AES-GCM of the engine's in the place of ssh2's own, from the key exchange that agrees on it on. */
+import { randomFillSync } from 'node:crypto';
+import type { Client } from 'ssh2';
+import type {
+  Cipher,
+  CipherConfig,
+  CreateCipher,
+  Protocol,
+  Write,
+} from 'ssh2/lib/protocol/crypto.js';
+import type { Engine, SshSealer } from '../../block/engine.js';
+
+type CreateSealer = NonNullable<Engine['createSshSealer']>;
+
+export interface SealingCipher extends Cipher {
+  /** What it seals counts as packets of the cipher's. */
+  readonly sealer: SshSealer;
+}
+
+/** How long a packet's length, the length of its padding and its tag are (RFC 5647, section 7). */
+const LENGTH_BYTES = 4;
+const PADDING_LENGTH_BYTES = 1;
+const TAG_BYTES = 16;
+const BLOCK_BYTES = 16;
+const LEAST_PADDING_BYTES = 4;
+
+/** The connections that have an engine, by what their ciphers are given to write with. */
+const sealersOf = new WeakMap<Write, CreateSealer>();
+
+/** From the first key exchange of `client` on, which has begun to connect, and read nothing yet. */
+export function sealWith(
+  client: Client,
+  { createSshSealer }: Pick<Engine, 'createSshSealer'>,
+): void {
+  if (createSshSealer !== undefined) sealersOf.set(protocolOf(client)._onWrite, createSshSealer);
+}
+
+export function protocolOf(client: Client): Protocol {
+  return (client as unknown as { _protocol: Protocol })._protocol;
+}
+
+export function isSealing(cipher: Cipher): cipher is SealingCipher {
+  return 'sealer' in cipher;
+}
+
+/** `own`, except for connections that have an engine, where it is AES-GCM that was agreed on. */
+export function sealedInPlaceOf(own: CreateCipher): CreateCipher {
+  return (config) => {
+    const { onWrite, cipherInfo, cipherKey, cipherIV } = config.outbound;
+    if (!/^aes-(128|256)-gcm$/.test(cipherInfo.sslName)) return own(config);
+    const sealer = sealersOf.get(onWrite)?.(cipherKey, cipherIV);
+    return sealer === undefined ? own(config) : sealingCipher(sealer, config.outbound);
+  };
+}
+
+function sealingCipher(
+  sealer: SshSealer,
+  { onWrite, seqno }: CipherConfig['outbound'],
+): SealingCipher {
+  let freed = false;
+  const cipher: SealingCipher = {
+    sealer,
+    outSeqno: seqno,
+    allocPacket(messageBytes) {
+      const paddedBytes = PADDING_LENGTH_BYTES + messageBytes + LEAST_PADDING_BYTES;
+      const encryptedBytes = Math.ceil(paddedBytes / BLOCK_BYTES) * BLOCK_BYTES;
+      const messageEnd = LENGTH_BYTES + PADDING_LENGTH_BYTES + messageBytes;
+      const packet = Buffer.allocUnsafe(LENGTH_BYTES + encryptedBytes + TAG_BYTES);
+      packet.writeUInt32BE(encryptedBytes, 0);
+      packet[LENGTH_BYTES] = LENGTH_BYTES + encryptedBytes - messageEnd;
+      randomFillSync(packet, messageEnd, packet.length - TAG_BYTES - messageEnd);
+      return packet;
+    },
+    encrypt(packet) {
+      if (freed) return;
+      sealer.sealPacket(packet);
+      onWrite(packet);
+      cipher.outSeqno = (cipher.outSeqno + 1) >>> 0;
+    },
+    free() {
+      freed = true;
+      sealer.close();
+    },
+  };
+  return cipher;
+}
