@@ -18,22 +18,32 @@ export interface EngineOptions extends Partial<IoLimits> {
    * else does.
    */
   io?: IoChoice | undefined;
+  /** What encrypts SSH; where nobody says it, the environment variable LVMSYNC_SSH_CIPHER. */
+  sshCipher?: SshCipherChoice | undefined;
 }
 
-const IO_CHOICES: readonly string[] = ['auto', 'io_uring', 'threads'] satisfies IoChoice[];
+/** `auto` is the native engine, as far as it can; `ssh2` the SSH library alone. */
+export type SshCipherChoice = 'auto' | 'ssh2';
+
+const IO_CHOICES = ['auto', 'io_uring', 'threads'] as const satisfies readonly IoChoice[];
+const SSH_CIPHER_CHOICES = ['auto', 'ssh2'] as const satisfies readonly SshCipherChoice[];
 
 /**
  * The engine to use: `auto` takes native when it loads, and js otherwise.
  *
  * @throws LvmsyncError ENGINE_UNAVAILABLE when `native` was asked for and does not load, or not with
- *   what `io` asks for; USAGE when LVMSYNC_IO is none of the choices, or a limit out of its range
+ *   what `io` asks for; USAGE when LVMSYNC_IO or LVMSYNC_SSH_CIPHER is none of the choices, or a limit out of its
+ *   range
  */
 export function loadEngine(choice: EngineChoice, options: EngineOptions = {}): LoadedEngine {
   const limits = completeLimits(options);
   if (choice === 'js') return { engine: createJsEngine(limits), note: undefined };
-  const { io = ioOfEnvironment() } = options;
+  const { io = chosen('LVMSYNC_IO', IO_CHOICES) } = options;
+  const { sshCipher = chosen('LVMSYNC_SSH_CIPHER', SSH_CIPHER_CHOICES) } = options;
   try {
-    return createNativeEngine(io, limits);
+    const loaded = createNativeEngine(io, limits);
+    if (sshCipher === 'ssh2') delete loaded.engine.createSshSealer;
+    return loaded;
   } catch (cause) {
     const reason = firstLine(cause);
     if (choice === 'auto') {
@@ -49,16 +59,17 @@ export function loadEngine(choice: EngineChoice, options: EngineOptions = {}): L
   }
 }
 
-function ioOfEnvironment(): IoChoice {
-  const value = process.env.LVMSYNC_IO ?? 'auto';
-  if (isIoChoice(value)) return value;
-  throw new LvmsyncError('USAGE', `LVMSYNC_IO is ${JSON.stringify(value)}`, {
-    hint: `set it to one of ${IO_CHOICES.join(', ')}, or unset it`,
+/** What an environment variable says; the first of the choices where it says nothing. */
+function chosen<Choice extends string>(
+  variable: string,
+  choices: readonly [Choice, ...Choice[]],
+): Choice {
+  const value = process.env[variable] ?? choices[0];
+  const choice = choices.find((each) => each === value);
+  if (choice !== undefined) return choice;
+  throw new LvmsyncError('USAGE', `${variable} is ${JSON.stringify(value)}`, {
+    hint: `set it to one of ${choices.join(', ')}, or unset it`,
   });
-}
-
-function isIoChoice(value: string): value is IoChoice {
-  return IO_CHOICES.includes(value);
 }
 
 function firstLine(error: unknown): string {

@@ -61,6 +61,14 @@ export function oursLocal(name: string, ...options: string[]): Contender {
   };
 }
 
+const own = ours('lvmsync, encrypted by ssh2');
+
+/** Ours, but for what it sends over SSH. */
+export const viaSsh2Alone: Contender = {
+  ...own,
+  argv: (...where) => ['env', 'LVMSYNC_SSH_CIPHER=ssh2', ...own.argv(...where)],
+};
+
 export const viaOpenssh = ours('lvmsync -e ssh', '-e', `ssh -c ${GCM}`);
 
 /** `dd | ssh | dd`: of the whole volume, or as many blocks as have changed. */

@@ -15,6 +15,7 @@ import {
   ssh2Alone,
   tlsAlone,
   viaOpenssh,
+  viaSsh2Alone,
 } from './contenders.js';
 import { seededContent, withZeroes } from './content.js';
 import type { VolumePlan } from './volume.js';
@@ -79,6 +80,7 @@ export const SCENARIOS: readonly Scenario[] = [
     contenders: [
       lvmsync,
       tls,
+      viaSsh2Alone,
       viaOpenssh,
       streams(2),
       streams(4),

@@ -31,6 +31,20 @@ test('when threads are asked for then the native engine works with threads', (co
   assert.throws(() => loadEngine('auto'), { code: 'USAGE', message: 'LVMSYNC_IO is "magic"' });
 });
 
+test('when SSH is left to ssh2 then the native engine does not encrypt it', (context) => {
+  assert.ok(loadEngine('native').engine.createSshSealer);
+  assert.equal(loadEngine('native', { sshCipher: 'ssh2' }).engine.createSshSealer, undefined);
+  context.after(() => delete process.env.LVMSYNC_SSH_CIPHER);
+  process.env.LVMSYNC_SSH_CIPHER = 'ssh2';
+  assert.equal(loadEngine('auto').engine.createSshSealer, undefined);
+  process.env.LVMSYNC_SSH_CIPHER = 'rot13';
+  assert.throws(() => loadEngine('auto'), {
+    code: 'USAGE',
+    message: 'LVMSYNC_SSH_CIPHER is "rot13"',
+    hint: 'set it to one of auto, ssh2, or unset it',
+  });
+});
+
 test('when io_uring is asked for then the native engine works with it', (context) => {
   if (loadEngine('native').engine.backend !== 'io_uring') {
     assert.throws(() => loadEngine('native', { io: 'io_uring' }), { code: 'ENGINE_UNAVAILABLE' });
