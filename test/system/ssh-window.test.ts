@@ -70,13 +70,13 @@ async function bytesThatLeave(onOpen: (channel: ClientChannel) => void): Promise
 }
 
 test('when a command reads nothing then the short window is all that leaves', async () => {
-  const bytes = await bytesThatLeave(shortWindow().hold);
+  const bytes = await bytesThatLeave(shortWindow('OpenSSH_9.2p1').hold);
   assert.ok(bytes >= 512 * KIB && bytes < 512 * KIB + ON_THE_WAY_BYTES, String(bytes));
 });
 
 test('when the server is far away then its whole window leaves', async () => {
   const bytes = await bytesThatLeave((channel) => {
-    const window = shortWindow();
+    const window = shortWindow('OpenSSH_9.2p1');
     window.hold(channel);
     window.allowFor(40);
   });

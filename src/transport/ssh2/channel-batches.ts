@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { Channel, Client } from 'ssh2';
 import type { Outgoing } from 'ssh2/lib/protocol/crypto.js';
-import { isSealing, protocolOf, type SealingCipher } from './sealing-cipher.js';
+import { protocolOf } from './internals.js';
+import { isSealing, type SealingCipher } from './sealing-cipher.js';
 
 /** Data for one call of the engine, and for one of the kernel. */
 const BATCH_BYTES = 256 << 10;

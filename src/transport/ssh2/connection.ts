@@ -10,9 +10,10 @@ import { type ConfigSource, resolveConfig, type SshConfig, type SshTarget } from
 import { startDeadline } from './deadline.js';
 import { checkHostKey, loadHostKeys } from './host-key.js';
 import { gatherIdentities } from './identities.js';
+import { protocolOf, softwareOf } from './internals.js';
 import { hasNativeCiphers, loadSsh2 } from './library.js';
 import { parseJumps } from './proxy-jump.js';
-import { isSealing, protocolOf, sealWith } from './sealing-cipher.js';
+import { isSealing, sealWith } from './sealing-cipher.js';
 import { oneLine, printable } from './server-text.js';
 import { connectProxyCommand, connectTcp } from './socket.js';
 import type { Terminal } from './terminal.js';
@@ -35,6 +36,8 @@ export interface Connection {
   config: SshConfig;
   /** Whether nothing but the network lies between. */
   isDirect: boolean;
+  /** As the server names it, such as `OpenSSH_9.2p1`. */
+  software: string;
   /** What encrypts what is sent. */
   cipher: string | undefined;
   /** What is written to a channel goes many packets at a time from here on, where that can be. */
@@ -231,6 +234,7 @@ async function logIn(
   return {
     client,
     config,
+    software: softwareOf(client),
     cipher: negotiated?.cs.cipher,
     batch: batchChannels(client, socket),
     lossReason: () => lost(name, fatal),

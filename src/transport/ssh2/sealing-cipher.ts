@@ -1,14 +1,9 @@
 /** AES-GCM of the engine's in the place of ssh2's own, from the key exchange that agrees on it on. */
 import { randomFillSync } from 'node:crypto';
 import type { Client } from 'ssh2';
-import type {
-  Cipher,
-  CipherConfig,
-  CreateCipher,
-  Protocol,
-  Write,
-} from 'ssh2/lib/protocol/crypto.js';
+import type { Cipher, CipherConfig, CreateCipher, Write } from 'ssh2/lib/protocol/crypto.js';
 import type { Engine, SshSealer } from '../../block/engine.js';
+import { protocolOf } from './internals.js';
 
 type CreateSealer = NonNullable<Engine['createSshSealer']>;
 
@@ -33,10 +28,6 @@ export function sealWith(
   { createSshSealer }: Pick<Engine, 'createSshSealer'>,
 ): void {
   if (createSshSealer !== undefined) sealersOf.set(protocolOf(client)._onWrite, createSshSealer);
-}
-
-export function protocolOf(client: Client): Protocol {
-  return (client as unknown as { _protocol: Protocol })._protocol;
 }
 
 export function isSealing(cipher: Cipher): cipher is SealingCipher {

@@ -21,11 +21,17 @@ export interface ShortWindow {
   allowFor(roundTripMs: number): void;
 }
 
-/** RFC 4254, section 5.2: a window need not be used up. */
-export function shortWindow(): ShortWindow {
+/**
+ * RFC 4254, section 5.2: a window need not be used up. But a server may wait until half of it is
+ * before it allows more, and then it would never do so. OpenSSH allows more for each three packets
+ * (channel_check_window in channels.c); all others have their whole window used.
+ *
+ * @param software as the server names it
+ */
+export function shortWindow(software: string): ShortWindow {
   let outgoing: Outgoing | undefined;
   let heldBytes = 0;
-  let usedBytes = NEAR_WINDOW_BYTES;
+  let usedBytes = software.startsWith('OpenSSH_') ? NEAR_WINDOW_BYTES : Number.POSITIVE_INFINITY;
   return {
     hold(channel) {
       outgoing = channel.outgoing as Outgoing;

@@ -78,7 +78,7 @@ export function sshTransport(options: SshOptions): Transport {
       const line = remoteCommandLine(argv, remoteCommand);
       connection ??= connect();
       const connected = await connection;
-      const window = shortWindow();
+      const window = shortWindow(connected.software);
       const opening = openExecChannel(connected, line, description, onStderr, window.hold);
       const roundTripMs = measureRoundTrip(connected.client, window.allowFor);
       const channel = await opening;
