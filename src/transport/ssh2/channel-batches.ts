@@ -6,6 +6,8 @@ import { isSealing, type SealingCipher } from './sealing-cipher.js';
 
 /** Data for one call of the engine, and for one of the kernel. */
 const BATCH_BYTES = 256 << 10;
+/** Every server takes so much in a packet, whatever else it names: RFC 4253, section 6.1. */
+const MOST_PACKET_BYTES = 32 << 10;
 /** Where a server takes less in a packet, each goes as ssh2 has it. */
 const LEAST_PACKET_BYTES = 4 << 10;
 /** How much longer a packet is than its data: RFC 4253, section 6; RFC 4254, 5.2; RFC 5647. */
@@ -35,11 +37,12 @@ export function batchChannels(client: Client, socket: Duplex): (channel: Channel
   const free: Buffer[] = [];
 
   function send(cipher: SealingCipher, { id, packetSize }: Outgoing, data: Buffer): void {
+    const packetBytes = Math.min(packetSize, MOST_PACKET_BYTES);
     for (let at = 0; at < data.length; at += BATCH_BYTES) {
       const part = data.subarray(at, at + BATCH_BYTES);
       const buffer = free.pop() ?? Buffer.allocUnsafeSlow(SEALED_BYTES);
-      const sealedBytes = cipher.sealer.sealData(id, packetSize, part, buffer);
-      cipher.outSeqno = (cipher.outSeqno + Math.ceil(part.length / packetSize)) >>> 0;
+      const sealedBytes = cipher.sealer.sealData(id, packetBytes, part, buffer);
+      cipher.outSeqno = (cipher.outSeqno + Math.ceil(part.length / packetBytes)) >>> 0;
       if (!socket.writable) return;
       socket.write(buffer.subarray(0, sealedBytes), () => {
         if (free.length < MAX_FREE) free.push(buffer);
