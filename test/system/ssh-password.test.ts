@@ -1,46 +1,28 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import ssh2, { type AuthContext, type Server } from 'ssh2';
+import type { AuthContext } from 'ssh2';
 import { sshTransport } from '#lvmsync/transport/ssh2/transport.js';
+import { type Ssh2Server, startSsh2Server } from '../support/ssh2-server.js';
+import { temporaryDirectory } from '../support/temp-dir.js';
 
 // A real sshd checks passwords against the machine's accounts, which a test must not touch: the
 // far side here is ssh2's own server, which takes whatever the test decides.
 
-let directory: string;
-let server: Server;
-let port = 0;
+const directory = temporaryDirectory();
+let server: Ssh2Server;
 let method: 'password' | 'keyboard-interactive' = 'password';
 
 before(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'lvmsync-password-'));
-  const hostKey = join(directory, 'host');
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', hostKey]);
-  server = new ssh2.Server({ hostKeys: [await readFile(hostKey)] }, (client) => {
-    client.on('error', () => {});
-    client.on('authentication', (context) => decide(context));
-    client.on('session', (accept) => {
-      accept().on('exec', (acceptExec) => {
-        const channel = acceptExec();
-        channel.exit(0);
-        channel.end();
-      });
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address: AddressInfo | string | null = server.address();
-  port = typeof address === 'object' && address !== null ? address.port : 0;
-  const encoded = (await readFile(`${hostKey}.pub`, 'utf8')).split(' ').slice(0, 2).join(' ');
-  await writeFile(join(directory, 'known_hosts'), `[127.0.0.1]:${port} ${encoded}\n`);
+  server = await startSsh2Server(
+    directory,
+    (context) => decide(context),
+    (channel) => {
+      channel.exit(0);
+      channel.end();
+    },
+  );
 });
-after(async () => {
-  server.close();
-  await rm(directory, { recursive: true });
-});
+after(() => server.stop());
 
 function decide(context: AuthContext): void {
   if (context.method === 'password' && method === 'password' && context.password === 'right') {
@@ -64,12 +46,12 @@ async function login(answers: string[]): Promise<string[]> {
   const transport = sshTransport({
     host: '127.0.0.1',
     user: 'me',
-    port,
+    port: server.port,
     configPath: '/dev/null',
     configOptions: [
       'IdentityFile=none',
       'IdentityAgent=none',
-      `UserKnownHostsFile=${join(directory, 'known_hosts')}`,
+      `UserKnownHostsFile=${server.knownHostsFile}`,
     ],
     terminal: {
       async ask(question, echo) {
