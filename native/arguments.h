@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <memory>
 #include <vector>
 
 #include "environment.h"
@@ -15,6 +16,12 @@ Napi::Value ThrowTypeError(Napi::Env env, const char* message);
 
 // That of the caller.
 Environment* EnvironmentOf(const Napi::CallbackInfo& info);
+
+// What the first argument is the handle of; nullptr when it is of nothing there.
+template <typename Object>
+std::shared_ptr<Object> FindHandle(const Napi::CallbackInfo& info, const Handles<Object>& handles) {
+  return info[0].IsNumber() ? handles.Find(info[0].As<Napi::Number>().DoubleValue()) : nullptr;
+}
 
 bool IsUint8Array(const Napi::Value& value);
 

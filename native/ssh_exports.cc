@@ -2,6 +2,7 @@
 
 #include <climits>
 #include <cstdint>
+#include <utility>
 
 #include "arguments.h"
 #include "environment.h"
@@ -14,7 +15,7 @@ namespace {
 
 // The shortest packet there is, sealed: a length, one block and the tag (RFC 5647, 7.2).
 constexpr size_t kLeastPacketBytes = 4 + 16 + SshSealer::kTagBytes;
-// No server takes longer ones, and it fits the numbers that OpenSSL counts with.
+// Longer than any server has to take, and it fits the numbers that OpenSSL counts with.
 constexpr uint32_t kMostDataBytes = 1 << 20;
 
 // createSshSealer(key, iv): handle, or 0
@@ -35,14 +36,9 @@ Napi::Value CreateSshSealer(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), EnvironmentOf(info)->sealers().Add(std::move(sealer)));
 }
 
-std::shared_ptr<SshSealer> FindSealer(const Napi::CallbackInfo& info) {
-  if (!info[0].IsNumber()) return nullptr;
-  return EnvironmentOf(info)->sealers().Find(info[0].As<Napi::Number>().DoubleValue());
-}
-
 // sealSshPacket(sealer, packet): boolean
 Napi::Value SealSshPacket(const Napi::CallbackInfo& info) {
-  const auto sealer = FindSealer(info);
+  const auto sealer = FindHandle(info, EnvironmentOf(info)->sealers());
   if (sealer == nullptr) return ThrowTypeError(info.Env(), "handle must be of a sealer");
   if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "packet must be a Buffer");
   auto packet = info[1].As<Napi::Uint8Array>();
@@ -56,7 +52,7 @@ Napi::Value SealSshPacket(const Napi::CallbackInfo& info) {
 // sealSshData(sealer, channel, packetBytes, data, into): how many bytes of `into` were written, 0
 // when it could not be done
 Napi::Value SealSshData(const Napi::CallbackInfo& info) {
-  const auto sealer = FindSealer(info);
+  const auto sealer = FindHandle(info, EnvironmentOf(info)->sealers());
   if (sealer == nullptr) return ThrowTypeError(info.Env(), "handle must be of a sealer");
   if (!IsUint32(info[1])) return ThrowTypeError(info.Env(), "channel must be a 32-bit number");
   const uint32_t packet_bytes =

@@ -66,15 +66,10 @@ Napi::Value ConnectTls(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-template <typename Object>
-std::shared_ptr<Object> Find(const Napi::CallbackInfo& info, const Handles<Object>& handles) {
-  return info[0].IsNumber() ? handles.Find(info[0].As<Napi::Number>().DoubleValue()) : nullptr;
-}
-
 // acceptTls(listener, done)
 Napi::Value AcceptTls(const Napi::CallbackInfo& info) {
   Environment* environment = EnvironmentOf(info);
-  auto listener = Find(info, environment->listeners());
+  auto listener = FindHandle(info, environment->listeners());
   if (listener == nullptr) return ThrowTypeError(info.Env(), "handle must be of a listener");
   if (!info[1].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
   environment->StartTask(
@@ -84,7 +79,7 @@ Napi::Value AcceptTls(const Napi::CallbackInfo& info) {
 
 // readTls(link, buffer, crcSeed, done)
 Napi::Value ReadTls(const Napi::CallbackInfo& info) {
-  auto link = Find(info, EnvironmentOf(info)->links());
+  auto link = FindHandle(info, EnvironmentOf(info)->links());
   if (link == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open link");
   return StartInput(info, std::move(link));
 }
@@ -92,7 +87,7 @@ Napi::Value ReadTls(const Napi::CallbackInfo& info) {
 // writeTls(link, bytes, done). Without bytes it ends what is written.
 Napi::Value WriteTls(const Napi::CallbackInfo& info) {
   Environment* environment = EnvironmentOf(info);
-  auto link = Find(info, environment->links());
+  auto link = FindHandle(info, environment->links());
   if (link == nullptr) return ThrowTypeError(info.Env(), "handle must be of an open link");
   if (!IsUint8Array(info[1])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
   if (!info[2].IsFunction()) return ThrowTypeError(info.Env(), "done must be a function");
@@ -111,7 +106,7 @@ Napi::Value WriteTls(const Napi::CallbackInfo& info) {
 
 template <typename Object>
 Napi::Value ShutDown(const Napi::CallbackInfo& info, Handles<Object>* handles) {
-  const auto object = Find(info, *handles);
+  const auto object = FindHandle(info, *handles);
   if (object == nullptr) return info.Env().Undefined();
   object->Shutdown();
   handles->Remove(info[0].As<Napi::Number>().DoubleValue());

@@ -44,23 +44,23 @@ export function barsOf(results: Results): string {
     {
       what: 'dense, CPU of both ends beyond what ssh2 and sshd need, s/GiB',
       wanted: '<= 0.9',
-      seen: () => {
-        const [all, alone] = ['lvmsync', 'ssh2 alone, to /dev/null'].map((name) => {
-          const row = find('dense', name);
-          return row && cpuPerGib(row);
-        });
-        return all === undefined || alone === undefined ? undefined : (all - alone).toFixed(2);
-      },
+      seen: () =>
+        compareCpu(
+          find('dense', 'lvmsync'),
+          find('dense', 'ssh2 alone, to /dev/null'),
+          (all, alone) => all - alone,
+        ),
     },
     {
       what: 'dense over TLS, CPU of everything against the run that ssh2 encrypts',
       wanted: '<= 0.7',
-      seen: () => cpuRatio(find('dense', TLS), find('dense', 'lvmsync, encrypted by ssh2')),
+      seen: () =>
+        compareCpu(find('dense', TLS), find('dense', 'lvmsync, encrypted by ssh2'), ratioOf),
     },
     {
       what: 'dense over TLS, the same against the run that the addon encrypts',
       wanted: '-',
-      seen: () => cpuRatio(find('dense', TLS), find('dense', 'lvmsync')),
+      seen: () => compareCpu(find('dense', TLS), find('dense', 'lvmsync'), ratioOf),
     },
     {
       what: 'scattered, over the simplest js loop',
@@ -198,7 +198,14 @@ function beyond(row: Row | undefined, other: Row | undefined): string | undefine
   return `${((medianSeconds(row) - medianSeconds(other)) * 1000).toFixed(0)} ms`;
 }
 
-function cpuRatio(row: Row | undefined, other: Row | undefined): string | undefined {
+const ratioOf = (one: number, other: number) => one / other;
+
+/** Of the CPU for a GiB that either takes. */
+function compareCpu(
+  row: Row | undefined,
+  other: Row | undefined,
+  compare: (one: number, other: number) => number,
+): string | undefined {
   const [one, another] = [row, other].map((each) => each && cpuPerGib(each));
-  return one === undefined || another === undefined ? undefined : (one / another).toFixed(2);
+  return one === undefined || another === undefined ? undefined : compare(one, another).toFixed(2);
 }

@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Channel, Client } from 'ssh2';
-import type { Outgoing } from 'ssh2/lib/protocol/crypto.js';
-import { protocolOf } from './internals.js';
-import { isSealing, type SealingCipher } from './sealing-cipher.js';
+import { insidesOf, type Outgoing, protocolOf } from './internals.js';
+import { isSealing, MOST_AROUND_MESSAGE_BYTES, type SealingCipher } from './sealing-cipher.js';
 
 /** Data for one call of the engine, and for one of the kernel. */
 const BATCH_BYTES = 256 << 10;
@@ -10,22 +9,13 @@ const BATCH_BYTES = 256 << 10;
 const MOST_PACKET_BYTES = 32 << 10;
 /** Where a server takes less in a packet, each goes as ssh2 has it. */
 const LEAST_PACKET_BYTES = 4 << 10;
-/** How much longer a packet is than its data: RFC 4253, section 6; RFC 4254, 5.2; RFC 5647. */
-const AROUND_DATA_BYTES = 4 + 1 + 9 + (4 + 15) + 16;
-const SEALED_BYTES = BATCH_BYTES + (BATCH_BYTES / LEAST_PACKET_BYTES) * AROUND_DATA_BYTES;
+/** The type of a message with data, its channel and its length: RFC 4254, section 5.2. */
+const DATA_HEADER_BYTES = 1 + 4 + 4;
+const SEALED_BYTES =
+  BATCH_BYTES +
+  (BATCH_BYTES / LEAST_PACKET_BYTES) * (MOST_AROUND_MESSAGE_BYTES + DATA_HEADER_BYTES);
 /** What is under way seldom fills more buffers; more are made then, and not kept. */
 const MAX_FREE = 16;
-
-/** ssh2's own `_write` of a channel, and what it keeps to go on with when the server takes more. */
-interface ChannelInsides {
-  outgoing: Outgoing;
-  _write(data: Buffer, encoding: BufferEncoding, callback: Callback): void;
-  _waitWindow: boolean;
-  _chunk: Buffer | undefined;
-  _chunkcb: Callback | undefined;
-}
-
-type Callback = (error?: Error | null) => void;
 
 /**
  * ssh2 allocates, fills, encrypts and writes each packet of 32 KiB by itself, which takes twice as
@@ -51,7 +41,7 @@ export function batchChannels(client: Client, socket: Duplex): (channel: Channel
   }
 
   return (channel) => {
-    const insides = channel as unknown as ChannelInsides;
+    const insides = insidesOf(channel);
     const writeByPacket = insides._write;
     insides._write = (data, encoding, callback) => {
       const { outgoing } = insides;

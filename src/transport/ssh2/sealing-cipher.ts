@@ -18,6 +18,11 @@ const PADDING_LENGTH_BYTES = 1;
 const TAG_BYTES = 16;
 const BLOCK_BYTES = 16;
 const LEAST_PADDING_BYTES = 4;
+const MOST_PADDING_BYTES = LEAST_PADDING_BYTES + BLOCK_BYTES - 1;
+
+/** How much longer a packet is than its message, at most. */
+export const MOST_AROUND_MESSAGE_BYTES =
+  LENGTH_BYTES + PADDING_LENGTH_BYTES + MOST_PADDING_BYTES + TAG_BYTES;
 
 /** The connections that have an engine, by what their ciphers are given to write with. */
 const sealersOf = new WeakMap<Write, CreateSealer>();

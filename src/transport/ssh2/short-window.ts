@@ -1,6 +1,6 @@
 /** How much may be under way in a channel to a server that is near. */
 import type { Channel } from 'ssh2';
-import type { Outgoing } from 'ssh2/lib/protocol/crypto.js';
+import { insidesOf, type Outgoing } from './internals.js';
 
 /**
  * What its command has not read yet sshd keeps in one buffer, and copies it into a new one for every
@@ -34,7 +34,7 @@ export function shortWindow(software: string): ShortWindow {
   let usedBytes = software.startsWith('OpenSSH_') ? NEAR_WINDOW_BYTES : Number.POSITIVE_INFINITY;
   return {
     hold(channel) {
-      outgoing = channel.outgoing as Outgoing;
+      outgoing = insidesOf(channel).outgoing;
       heldBytes = Math.max(0, outgoing.window - usedBytes);
       outgoing.window -= heldBytes;
     },

@@ -28,21 +28,4 @@ declare module 'ssh2/lib/protocol/crypto.js' {
 
   const internals: { bindingAvailable: boolean; createCipher: CreateCipher };
   export default internals;
-
-  /** What a client has as `_protocol` once it connects. */
-  export interface Protocol {
-    readonly _onWrite: Write;
-    readonly _cipher: Cipher;
-    /** While keys are exchanged, when nothing else may be sent. */
-    readonly _kexinit: Buffer | undefined;
-  }
-
-  /** What a channel has as `outgoing`. */
-  export interface Outgoing {
-    readonly id: number;
-    readonly packetSize: number;
-    readonly state: string;
-    /** What the server still takes. */
-    window: number;
-  }
 }
