@@ -1,6 +1,7 @@
 #include "pages.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <iterator>
 
@@ -8,14 +9,34 @@ namespace lvmsync {
 
 namespace {
 
+// Of x86-64, and of arm64 with pages of 4 KiB.
+constexpr size_t kHugePageBytes = 2 << 20;
+
 uint8_t* Map(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return memory == MAP_FAILED ? nullptr : static_cast<uint8_t*>(memory);
 }
 
+// A direct request of 1 MiB pins a huge page or two where it would pin 256 small ones, and is a
+// single segment to the disk. What is left behind the last whole huge page stays small pages, and
+// a kernel that gives none gives small ones.
+uint8_t* MapHuge(size_t bytes) {
+  const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t used_bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
+  uint8_t* const mapped = Map(used_bytes + kHugePageBytes);
+  if (mapped == nullptr) return nullptr;
+  const size_t before = -reinterpret_cast<uintptr_t>(mapped) % kHugePageBytes;
+  uint8_t* const aligned = mapped + before;
+  if (before > 0) munmap(mapped, before);
+  munmap(aligned + used_bytes, kHugePageBytes - before);
+  static_cast<void>(madvise(aligned, used_bytes, MADV_HUGEPAGE));
+  return aligned;
+}
+
 }  // namespace
 
-Pages::Pages(size_t bytes) : bytes_(bytes), data_(Map(bytes)) {}
+Pages::Pages(size_t bytes)
+    : bytes_(bytes), data_(bytes < kHugePageBytes ? Map(bytes) : MapHuge(bytes)) {}
 
 Pages::~Pages() {
   if (data_ != nullptr) munmap(data_, bytes_);

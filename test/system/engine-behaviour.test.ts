@@ -91,7 +91,7 @@ for (const { label, engine } of ENGINES) {
     });
 
     test('when memory is allocated then it is zeroed and of the size asked for', () => {
-      for (const bytes of [1, 4095, 4096, 65537, 1024 * 1024]) {
+      for (const bytes of [1, 4095, 4096, 65537, 1024 * 1024, 2 ** 21, 2 ** 22 + 4097]) {
         const buffer = engine.allocate(bytes);
         assert.equal(buffer.length, bytes);
         assert.ok(buffer.every((byte) => byte === 0));
