@@ -13,6 +13,7 @@ export {
   loadEngine,
 } from './block/engines.js';
 export { reasonOf } from './block/errno.js';
+export { collectInOneGo } from './block/heap.js';
 export { BUFFER_MEMORY, type IoLimits, type LimitRange, QUEUE_DEPTH } from './block/io-limits.js';
 export type { Lock } from './block/lock.js';
 export { answerDoctor } from './doctor/answer.js';

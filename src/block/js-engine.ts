@@ -9,6 +9,7 @@ import { findEqualBlocks } from './equal-blocks.js';
 import { errnoOf } from './errno.js';
 import { createGate } from './gate.js';
 import { hashPieces } from './hash-pieces.js';
+import { collectInOneGo } from './heap.js';
 import { openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
 import { createJsFile } from './js-file.js';
@@ -24,6 +25,7 @@ const closeFd = promisify(close);
 
 /** The engine without native code: node:fs alone, on libuv's threads. */
 export function createJsEngine(limits: IoLimits = completeLimits({})): Engine {
+  collectInOneGo(); // what comes is read by Node's streams
   const pageAligned = new WeakSet<ArrayBufferLike>();
   const pageBytes = pageSize();
   const gate = createGate(limits.queueDepth);

@@ -1,7 +1,6 @@
 import { CommanderError } from 'commander';
 import { EXIT, LvmsyncError, reasonOf } from '../index.js';
 import { runApply } from './apply.js';
-import { collectInOneGo } from './heap.js';
 import { createLiveRun, type LiveRun } from './live-run.js';
 import { runOffer } from './offer.js';
 import { type Chosen, helpOf, parseCommandLine } from './program.js';
@@ -16,7 +15,6 @@ import { runSync } from './sync.js';
  * @returns the exit code
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  collectInOneGo();
   let chosen: Chosen;
   try {
     chosen = parseCommandLine(argv);

@@ -1,6 +1,7 @@
 /** A source on another host, as the command line names it. */
 import {
   type AskOptions,
+  collectInOneGo,
   type Destination,
   type Engine,
   type Offer,
@@ -56,6 +57,7 @@ export function remoteSource(
 }
 
 export function connectToSource(job: Job, place: RemotePlace): SourceHost {
+  collectInOneGo(); // what comes is decrypted by ssh2
   const host = connectToHost(job, place);
   return {
     ask: (name, what, engine) => ({

@@ -15,11 +15,13 @@ export interface Run {
   rssFar?: number;
   /**
    * CPU time of the main thread in one turn of the event loop, of either side, in milliseconds: the
-   * longest, the 99th percentile, and the longest of those that load code, which are not among them.
+   * longest, the 99th percentile, and the longest of those that load code, which are not among them;
+   * the longest after the first second, 0 for a run that is shorter.
    */
   loopMaxMs?: number;
   loopP99Ms?: number;
   loadingMaxMs?: number;
+  settledMaxMs?: number;
 }
 
 export interface MeasureOptions {
@@ -69,10 +71,12 @@ function readProbes(directory: string): Partial<Run> {
       loopMaxMs: number;
       loopP99Ms: number;
       loadingMaxMs: number;
+      settledMaxMs: number;
     };
     found[facts.side === 'near' ? 'rssNear' : 'rssFar'] = facts.maxRssBytes;
     found.loopMaxMs = Math.max(found.loopMaxMs ?? 0, facts.loopMaxMs);
     found.loadingMaxMs = Math.max(found.loadingMaxMs ?? 0, facts.loadingMaxMs);
+    found.settledMaxMs = Math.max(found.settledMaxMs ?? 0, facts.settledMaxMs);
     found.loopP99Ms = Math.max(found.loopP99Ms ?? 0, facts.loopP99Ms);
   }
   return found;

@@ -1,10 +1,8 @@
 /** ssh2-alone CONFIG HOST BYTES: sends so many bytes from memory to a `cat` there. */
 import { once } from 'node:events';
-import { collectInOneGo } from '#lvmsync/cli/heap.js';
 import { sshTransport } from '#lvmsync/transport/ssh2/transport.js';
 
 const [configPath = '', host = '', bytes = '0'] = process.argv.slice(2);
-collectInOneGo();
 const transport = sshTransport({ host, configPath, terminal: null });
 const channel = await transport.open(['dd', 'of=/dev/null', 'bs=1M'], () => {});
 channel.output.resume();

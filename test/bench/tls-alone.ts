@@ -3,7 +3,6 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { collectInOneGo } from '#lvmsync/cli/heap.js';
 import { connectTlsLink, pskServerOptions } from '#lvmsync/transport/tls-link.js';
 
 const HOST = '127.0.0.1';
@@ -35,6 +34,5 @@ async function send(bytes: number): Promise<void> {
   await Promise.all([once(child, 'exit'), link.source.read(Buffer.alloc(1))]);
 }
 
-collectInOneGo();
 const [word = '0'] = process.argv.slice(2);
 await (word === 'forget' ? forget() : send(Number(word)));

@@ -59,13 +59,16 @@ describe('the figures of the bench', () => {
 
   test('when turns are judged then the native engine alone counts, and loading is told apart', () => {
     const found = results([1]);
-    const runs = [3, 4, 9].map((loopMaxMs) => ({ seconds: 1, loopMaxMs, loadingMaxMs: 40 }));
-    const js = [{ seconds: 1, loopMaxMs: 50, loadingMaxMs: 60 }];
+    const runs = [3, 4, 9].map((loopMaxMs) => ({
+      ...{ seconds: 1, loopMaxMs, loadingMaxMs: 40, settledMaxMs: loopMaxMs - 2 },
+    }));
+    const js = [{ seconds: 1, loopMaxMs: 50, loadingMaxMs: 60, settledMaxMs: 70 }];
     found.scenarios[0]!.rows = [
       { name: 'lvmsync', bytes: 1, runs },
       { name: 'lvmsync --engine js', bytes: 1, runs: js },
     ];
     assert.match(barsOf(found), /longest turn of the main thread, native engine.* 4\.0 \/ 9\.0 \|/);
+    assert.match(barsOf(found), /after the first second of a run, ms \| - \| 2\.0 \/ 7\.0 \|/);
     assert.match(barsOf(found), /loads code, ms \| - \| 40 \|/);
   });
 

@@ -3,6 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import type { Client } from 'ssh2';
 import type { Cipher, CipherConfig, CreateCipher, Write } from 'ssh2/lib/protocol/crypto.js';
 import type { Engine, SshSealer } from '../../block/engine.js';
+import { collectInOneGo } from '../../block/heap.js';
 import { protocolOf } from './internals.js';
 
 type CreateSealer = NonNullable<Engine['createSshSealer']>;
@@ -43,9 +44,12 @@ export function isSealing(cipher: Cipher): cipher is SealingCipher {
 export function sealedInPlaceOf(own: CreateCipher): CreateCipher {
   return (config) => {
     const { onWrite, cipherInfo, cipherKey, cipherIV } = config.outbound;
-    if (!/^aes-(128|256)-gcm$/.test(cipherInfo.sslName)) return own(config);
-    const sealer = sealersOf.get(onWrite)?.(cipherKey, cipherIV);
-    return sealer === undefined ? own(config) : sealingCipher(sealer, config.outbound);
+    const sealer = /^aes-(128|256)-gcm$/.test(cipherInfo.sslName)
+      ? sealersOf.get(onWrite)?.(cipherKey, cipherIV)
+      : undefined;
+    if (sealer !== undefined) return sealingCipher(sealer, config.outbound);
+    collectInOneGo();
+    return own(config);
   };
 }
 
