@@ -1,6 +1,9 @@
 /** Seeded bytes that nothing can compress, at any place of a volume, as fast as AES goes. */
 import { createCipheriv, createHash } from 'node:crypto';
 
+/** Small enough for what the cipher returns to be memory that is at hand. */
+const ZEROES = Buffer.alloc(64 << 10);
+
 export interface Content {
   /** Fills `into` with what stands at `offset`, a multiple of 16. */
   fill(into: Buffer, offset: number): void;
@@ -12,8 +15,10 @@ export function seededContent(seed: string): Content {
     fill(into, offset) {
       const counter = Buffer.alloc(16);
       counter.writeBigUInt64BE(BigInt(offset / 16), 8);
-      into.fill(0);
-      createCipheriv('aes-128-ctr', key, counter).update(into).copy(into);
+      const cipher = createCipheriv('aes-128-ctr', key, counter);
+      for (let at = 0; at < into.length; at += ZEROES.length) {
+        cipher.update(ZEROES.subarray(0, into.length - at)).copy(into, at);
+      }
     },
   };
 }

@@ -1,5 +1,7 @@
 /** Long ranges of files, written and compared with the disk and the processor busy at once. */
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { allocatePages } from '#lvmsync/block/page-memory.js';
 import type { Content } from './content.js';
 
 export interface Range {
@@ -8,8 +10,9 @@ export interface Range {
 }
 
 const STEP_BYTES = 4 << 20;
-/** After so much it starts to go to the disk. */
-const SYNC_BYTES = 128 << 20;
+/** What is as long goes past the page cache, which takes several times as long as the disk. */
+const DIRECT_BYTES = 1 << 20;
+const BLOCK_BYTES = 4096;
 
 export async function writeRanges(
   path: string,
@@ -17,27 +20,19 @@ export async function writeRanges(
   ranges: readonly Range[],
   from: Content,
 ): Promise<void> {
-  const file = await open(path, flags);
-  const syncs: Promise<void>[] = [];
+  const file = await openBothWays(path, flags === 'w' ? constants.O_CREAT | constants.O_TRUNC : 0);
   try {
-    let buffers = [Buffer.alloc(STEP_BYTES), Buffer.alloc(STEP_BYTES)] as const;
+    let buffers = [allocatePages(STEP_BYTES), allocatePages(STEP_BYTES)] as const;
     let writing: Promise<unknown> = Promise.resolve();
-    let written = 0;
-    for (const { offset, length } of steps(ranges)) {
+    for (const step of steps(ranges)) {
+      const { offset, length } = step;
       const bytes = buffers[0].subarray(0, length);
       from.fill(bytes, offset);
       await writing;
-      writing = file.write(bytes, 0, length, offset);
+      writing = file.for(step).write(bytes, 0, length, offset);
       buffers = [buffers[1], buffers[0]];
-      written += length;
-      if (written >= SYNC_BYTES) {
-        written = 0;
-        await syncs.pop();
-        syncs.push(file.datasync());
-      }
     }
     await writing;
-    await Promise.all(syncs);
     await file.sync();
   } finally {
     await file.close();
@@ -50,13 +45,13 @@ export async function sameRanges(
   other: string,
   ranges: readonly Range[],
 ): Promise<boolean> {
-  const files = await Promise.all([open(one, 'r'), open(other, 'r')]);
+  const files = await Promise.all([openBothWays(one), openBothWays(other)]);
   try {
     const [first, second] = files;
-    const [a, b] = [Buffer.alloc(STEP_BYTES), Buffer.alloc(STEP_BYTES)];
-    for (const { offset, length } of steps(ranges)) {
-      await Promise.all([readAll(first, a, length, offset), readAll(second, b, length, offset)]);
-      if (a.compare(b, 0, length, 0, length) !== 0) return false;
+    const [a, b] = [allocatePages(STEP_BYTES), allocatePages(STEP_BYTES)];
+    for (const step of steps(ranges)) {
+      await Promise.all([readAll(first.for(step), a, step), readAll(second.for(step), b, step)]);
+      if (a.compare(b, 0, step.length, 0, step.length) !== 0) return false;
     }
     return true;
   } finally {
@@ -64,7 +59,23 @@ export async function sameRanges(
   }
 }
 
-async function readAll(file: FileHandle, into: Buffer, length: number, offset: number) {
+/** A file through the page cache, and past it where its file system can do that. */
+async function openBothWays(path: string, flags = 0) {
+  const file = await open(path, constants.O_RDWR | flags);
+  const direct = await open(path, constants.O_RDWR | constants.O_DIRECT).catch(() => file);
+  return {
+    for({ offset, length }: Range): FileHandle {
+      const isWhole = offset % BLOCK_BYTES === 0 && length % BLOCK_BYTES === 0;
+      return isWhole && length >= DIRECT_BYTES ? direct : file;
+    },
+    sync: () => file.sync(),
+    async close() {
+      await Promise.all([...new Set([file, direct])].map((each) => each.close()));
+    },
+  };
+}
+
+async function readAll(file: FileHandle, into: Buffer, { offset, length }: Range) {
   const { bytesRead } = await file.read(into, 0, length, offset);
   if (bytesRead < length) throw new Error('a file has become shorter');
 }

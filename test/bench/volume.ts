@@ -70,16 +70,14 @@ export async function createVolume(directory: string, plan: VolumePlan): Promise
         })),
     content,
   );
-  const old = Buffer.alloc(chunkBytes);
+  const storedChunks = changedChunks.map((_, index) => dataChunk(chunkBytes, index));
   writeStore(storePath, {
     chunkBytes,
     storeBytes: storeBytesFor(chunkBytes, changedChunks.length + 1),
-    exceptions: changedChunks.map((chunk, index) => [chunk, dataChunk(chunkBytes, index)] as const),
-    oldData(chunk) {
-      base.fill(old, chunk * chunkBytes);
-      return old;
-    },
+    exceptions: changedChunks.map((chunk, index) => [chunk, storedChunks[index]!] as const),
   });
+  const kept = keptContent(changedChunks, storedChunks, chunkBytes);
+  await writeRanges(storePath, 'r+', joinChunks(storedChunks, chunkBytes), kept);
   // Some of what has not changed, too.
   const samples = Array.from({ length: 64 }, (_, i) => ({
     offset: Math.floor(((originBytes / 64) * i) / STEP_BYTES) * STEP_BYTES,
@@ -102,6 +100,23 @@ export async function createVolume(directory: string, plan: VolumePlan): Promise
     remove() {
       for (const path of [originPath, storePath, targetPath, scratchPath])
         rmSync(path, { force: true });
+    },
+  };
+}
+
+/** What an exception store has of the base, where it keeps it. */
+function keptContent(
+  chunks: readonly number[],
+  storedChunks: readonly number[],
+  chunkBytes: number,
+): Content {
+  const origins = new Map(storedChunks.map((stored, index) => [stored, chunks[index]!]));
+  return {
+    fill(into, offset) {
+      for (let at = 0; at < into.length; at += chunkBytes) {
+        const chunk = origins.get((offset + at) / chunkBytes)!;
+        base.fill(into.subarray(at, at + chunkBytes), chunk * chunkBytes);
+      }
     },
   };
 }
