@@ -11,8 +11,8 @@ import { MAX_ENGINE_LINKS, type ReceivedLink } from './link.js';
 import { createStreamWriter } from './stream-writer.js';
 import { IDENTITY, pskServerOptions } from './tls-link.js';
 
-/** Bytes that Node may read ahead of a link. */
-const WAITING_BYTES = 256 << 10;
+/** Bytes that Node may read ahead of a link: of sixteen at once, in one turn of the event loop. */
+const WAITING_BYTES = 64 << 10;
 
 export interface LinkListener {
   /** Stops listening and removes the socket; what was accepted stays. */
