@@ -23,7 +23,8 @@ try {
   for (const path of [origin, target]) writeFileSync(path, Buffer.alloc(1 << 20));
   const status = await main(['-q', '--cow-device', store, '--data-source', origin, target]);
   if (status !== 0) throw new Error(`a small transfer ended with exit status ${status}`);
-  // As it is when the bundle is loaded, and not what the js engine has left: V8 refuses code that was made with other flags.
+  // As it is when the bundle is loaded, whatever the engine has made of it: V8 refuses code that was
+  // made with other flags.
   setFlagsFromString('--incremental-marking');
   writeFileSync(CACHE, Buffer.concat([Buffer.from(head), script.createCachedData()]));
 } finally {

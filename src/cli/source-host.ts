@@ -57,7 +57,7 @@ export function remoteSource(
 }
 
 export function connectToSource(job: Job, place: RemotePlace): SourceHost {
-  collectInOneGo(); // what comes is decrypted by ssh2
+  collectInOneGo(); // what comes is read by ssh2, or by Node's streams
   const host = connectToHost(job, place);
   return {
     ask: (name, what, engine) => ({

@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import { collectInOneGo } from '#lvmsync/block/heap.js';
 import { connectTlsLink, pskServerOptions } from '#lvmsync/transport/tls-link.js';
 
 const HOST = '127.0.0.1';
@@ -34,5 +35,6 @@ async function send(bytes: number): Promise<void> {
   await Promise.all([once(child, 'exit'), link.source.read(Buffer.alloc(1))]);
 }
 
+collectInOneGo(); // every record of Node's TLS is a buffer of its own
 const [word = '0'] = process.argv.slice(2);
 await (word === 'forget' ? forget() : send(Number(word)));

@@ -3,10 +3,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { loadAddon, ownAddonFile } from '#lvmsync/block/installation.js';
-import { randomBytes, seededRandom, temporaryDirectory } from './engine-fixture.js';
+import {
+  exposeGarbageCollector,
+  randomBytes,
+  seededRandom,
+  temporaryDirectory,
+} from './engine-fixture.js';
 
 /** The addon itself, without the checks in TypeScript before it. */
 interface Addon {
@@ -169,8 +172,7 @@ describe("the addon's boundary", () => {
   });
 
   test('when nobody else holds the buffer of a batch then it lives until the batch is done', async (context) => {
-    setFlagsFromString('--expose-gc');
-    const collectGarbage: () => void = runInNewContext('gc');
+    const collectGarbage = exposeGarbageCollector();
     const path = join(await temporaryDirectory(context), 'file');
     const bytes = 16 * 1024 * 1024;
     const expected = randomBytes(seededRandom(6), bytes);

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { addPiece, type Batch, createBatch } from '#lvmsync/block/batch.js';
 import type { Engine } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
@@ -38,6 +40,12 @@ export const ENGINES: readonly EngineUnderTest[] = [
       io,
     })),
 ];
+
+/** V8's collector, which Node hides unless it was started with --expose-gc. */
+export function exposeGarbageCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc');
+}
 
 /** A directory that goes away with the test. */
 export async function temporaryDirectory(context: TestContext, parent = tmpdir()) {
