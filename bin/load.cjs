@@ -32,7 +32,9 @@ function loadBundle() {
 /** The first line of the bundle has its digest. */
 function cacheHead(source) {
   const digest = source.slice(0, source.indexOf('\n'));
-  return `${digest} ${process.version} ${process.arch}\n`;
+  const head = `${digest} ${process.version} ${process.arch}`;
+  // V8 copies code that does not begin at a multiple of 8 bytes.
+  return `${head.padEnd(Math.ceil((head.length + 1) / 8) * 8 - 1)}\n`;
 }
 
 function readCache(head) {

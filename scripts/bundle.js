@@ -38,6 +38,8 @@ const {
   external: ['ssh2', 'ssh2/*'],
   // `require` in its place: Node's loader for ES modules takes longer than ssh2 itself.
   supported: { 'dynamic-import': false },
+  minifyWhitespace: true,
+  minifySyntax: true,
   define: { 'import.meta.url': 'bundleUrl', LVMSYNC_VERSION: JSON.stringify(version) },
   banner: { js: BUNDLE_URL },
   write: false,

@@ -1,4 +1,3 @@
-import { markAsUntransferable } from 'node:worker_threads';
 import type { Batch, Ranges } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
 import type { ClearingWay, KernelClearing } from './clearing.js';
@@ -116,11 +115,7 @@ export function createNativeEngine(
     name: 'native',
     backend: uring ? 'io_uring' : 'threads',
     limits,
-    allocate(bytes) {
-      const memory = addon.allocate(bytes);
-      markAsUntransferable(memory); // the addon may be writing to it
-      return Buffer.from(memory);
-    },
+    allocate: (bytes) => Buffer.from(addon.allocate(bytes)),
     crc32c: (bytes, seed = 0) => answer((done) => addon.crc32c(bytes, seed, done)),
     findZeroBlocks: (bytes, blockBytes) =>
       answer((done) => addon.findZeroBlocks(bytes, blockBytes, done)),

@@ -200,6 +200,14 @@ describe("the addon's boundary", () => {
     assert.ok(expected.equals(await readFile(path)));
   });
 
+  test('when memory of the addon is to be transferred then it stays where it may be written', () => {
+    const memory = addon.allocate!(4096);
+    assert.ok(memory instanceof ArrayBuffer);
+    const other = structuredClone(memory, { transfer: [memory] });
+    assert.equal(memory.byteLength, 4096);
+    assert.notEqual(other, memory);
+  });
+
   test('when the addon is loaded again then it is the same one', () => {
     assert.equal(createRequire(import.meta.url)(ownAddonFile()), addon);
   });
