@@ -15,7 +15,10 @@ Batch::Batch(std::shared_ptr<File> file, Direction direction, std::vector<Reques
 
 const Request* Batch::Take() {
   const size_t index = next_.fetch_add(1);
-  return index < requests_.size() ? &requests_[index] : nullptr;
+  if (index >= requests_.size()) return nullptr;
+  const Request& request = requests_[index];
+  if (memory_ != nullptr) memory_->FaultIn(request.memory, request.length);
+  return &request;
 }
 
 void Batch::Finish(const std::optional<Failure>& failure) {

@@ -35,7 +35,8 @@ class Batch {
   Direction direction() const { return direction_; }
   const std::vector<Request>& requests() const { return requests_; }
 
-  // The next request that nobody has taken yet, or nullptr. Every taken request must be finished.
+  // The next request that nobody has taken yet, its memory at hand, or nullptr. Every taken request
+  // must be finished.
   const Request* Take();
   // True once every request has been taken.
   bool taken() const { return next_ >= requests_.size(); }

@@ -36,10 +36,25 @@ uint8_t* MapHuge(size_t bytes) {
 }  // namespace
 
 Pages::Pages(size_t bytes)
-    : bytes_(bytes), data_(bytes < kHugePageBytes ? Map(bytes) : MapHuge(bytes)) {}
+    : bytes_(bytes),
+      data_(bytes < kHugePageBytes ? Map(bytes) : MapHuge(bytes)),
+      is_there_(std::make_unique<std::atomic<bool>[]>(bytes / kHugePageBytes)) {}
 
 Pages::~Pages() {
   if (data_ != nullptr) munmap(data_, bytes_);
+}
+
+void Pages::FaultIn(const uint8_t* memory, size_t bytes) const {
+  if (bytes == 0) return;
+  const auto first = static_cast<size_t>(memory - data_) / kHugePageBytes;
+  const size_t last = (static_cast<size_t>(memory - data_) + bytes - 1) / kHugePageBytes;
+  for (size_t page = first; page <= last && page < bytes_ / kHugePageBytes; ++page) {
+    if (is_there_[page].exchange(true)) continue;
+    // A write that changes nothing, whoever else writes there.
+    uint8_t* const byte = data_ + page * kHugePageBytes;
+    uint8_t value = __atomic_load_n(byte, __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(byte, &value, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  }
 }
 
 void PageRegistry::Add(const std::shared_ptr<Pages>& pages) {

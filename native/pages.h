@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -19,9 +20,15 @@ class Pages {
   uint8_t* data() const { return data_; }
   size_t bytes() const { return bytes_; }
 
+  // Lets there be memory behind a range of these before the kernel copies to it or pins it, which
+  // it would do with the lock held that every mmap of the process waits for; and a huge page takes
+  // some milliseconds where the host has to find it first. For any thread.
+  void FaultIn(const uint8_t* memory, size_t bytes) const;
+
  private:
   size_t bytes_;
   uint8_t* data_;
+  std::unique_ptr<std::atomic<bool>[]> is_there_;  // of each huge page
 };
 
 // Whose memory an address is. When an environment ends, Node frees the memory of its buffers before
