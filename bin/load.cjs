@@ -15,6 +15,8 @@ const { Script } = require('node:vm');
 
 const BUNDLE = join(__dirname, '../dist/bundle/lvmsync.cjs');
 const CACHE = `${BUNDLE}.cache`;
+/** V8 copies code that does not begin at a multiple of 8 bytes. */
+const HEAD_BYTES = 128;
 
 /** @returns what the bundle exports, and the script, for who makes the cache */
 function loadBundle() {
@@ -33,8 +35,7 @@ function loadBundle() {
 function cacheHead(source) {
   const digest = source.slice(0, source.indexOf('\n'));
   const head = `${digest} ${process.version} ${process.arch}`;
-  // V8 copies code that does not begin at a multiple of 8 bytes.
-  return `${head.padEnd(Math.ceil((head.length + 1) / 8) * 8 - 1)}\n`;
+  return `${head.padEnd(HEAD_BYTES - 1)}\n`;
 }
 
 function readCache(head) {

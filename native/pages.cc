@@ -46,9 +46,10 @@ Pages::~Pages() {
 
 void Pages::FaultIn(const uint8_t* memory, size_t bytes) const {
   if (bytes == 0) return;
-  const auto first = static_cast<size_t>(memory - data_) / kHugePageBytes;
-  const size_t last = (static_cast<size_t>(memory - data_) + bytes - 1) / kHugePageBytes;
-  for (size_t page = first; page <= last && page < bytes_ / kHugePageBytes; ++page) {
+  const auto start = static_cast<size_t>(memory - data_);
+  const size_t last = (start + bytes - 1) / kHugePageBytes;
+  for (size_t page = start / kHugePageBytes; page <= last; ++page) {
+    if (page == bytes_ / kHugePageBytes) return;  // small ones, behind the last huge one
     if (is_there_[page].exchange(true)) continue;
     // A write that changes nothing, whoever else writes there.
     uint8_t* const byte = data_ + page * kHugePageBytes;

@@ -25,6 +25,8 @@ const common = {
   platform: 'node',
   target: 'node20.19',
   format: 'cjs',
+  minifyWhitespace: true,
+  minifySyntax: true,
   logLevel: 'warning',
 };
 
@@ -38,8 +40,6 @@ const {
   external: ['ssh2', 'ssh2/*'],
   // `require` in its place: Node's loader for ES modules takes longer than ssh2 itself.
   supported: { 'dynamic-import': false },
-  minifyWhitespace: true,
-  minifySyntax: true,
   define: { 'import.meta.url': 'bundleUrl', LVMSYNC_VERSION: JSON.stringify(version) },
   banner: { js: BUNDLE_URL },
   write: false,
@@ -70,8 +70,6 @@ const { metafile } = await build({
   outfile: STANDALONE,
   // The addons of ssh2, without which it works.
   external: ['*.node', 'cpu-features'],
-  minifyWhitespace: true,
-  minifySyntax: true,
   define: {
     'import.meta.url': 'bundleUrl',
     LVMSYNC_STANDALONE: 'true',
