@@ -14,6 +14,7 @@
 #include "environment.h"
 #include "file_tasks.h"
 #include "input.h"
+#include "link_exports.h"
 #include "pages.h"
 #include "plan.h"
 #include "sha256.h"
@@ -316,6 +317,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (FindSha256() != nullptr) {
     exports.Set("hashPieces", Napi::Function::New<StartHashPieces>(env, "hashPieces"));
   }
+  ExportLinks(env, exports);
   ExportTls(env, exports);
   ExportSsh(env, exports);
   return exports;

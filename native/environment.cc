@@ -10,6 +10,8 @@ namespace {
 
 // Enough requests in flight to saturate a disk.
 constexpr size_t kThreads = 16;
+// The links that a receiver takes (docs/protocol.md), each read and written, and who accepts them.
+constexpr size_t kWaitingThreads = 2 * 32 + 1;
 
 }  // namespace
 
@@ -17,6 +19,7 @@ Environment::Environment(Napi::Env env)
     : env_(env),
       operations_(env),
       pool_(kThreads),
+      waiting_pool_(kWaitingThreads),
       threads_(std::make_unique<ThreadBackend>(&pool_)) {
   // Hooks run last in, first out: this one before those that `operations_` has registered, so that
   // no thread of ours is left when they run.
@@ -26,6 +29,7 @@ Environment::Environment(Napi::Env env)
 void Environment::CleanUp(void* environment) {
   auto* self = static_cast<Environment*>(environment);
   self->uring_.reset();
+  self->waiting_pool_.Stop();
   self->pool_.Stop();
   self->threads_.reset();
   self->operations_.Abandon();
@@ -60,10 +64,10 @@ const OpenFile* Environment::FindFile(double handle) const {
 
 void Environment::RemoveFile(double handle) { files_.erase(static_cast<uint32_t>(handle)); }
 
-void Environment::StartTask(std::unique_ptr<Task> task) {
+void Environment::StartOn(ThreadPool* pool, std::unique_ptr<Task> task) {
   Task* running = task.get();
   operations_.Add(env_, std::move(task));
-  const int error = pool_.Submit([this, running] {
+  const int error = pool->Submit([this, running] {
     running->Run();
     Complete(running);
   });

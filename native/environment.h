@@ -10,12 +10,13 @@
 
 #include "backend.h"
 #include "file.h"
+#include "link.h"
+#include "listener.h"
 #include "operation.h"
 #include "pages.h"
 #include "ssh_sealer.h"
 #include "thread_backend.h"
 #include "thread_pool.h"
-#include "tls.h"
 
 namespace lvmsync {
 
@@ -82,14 +83,17 @@ class Environment {
   const OpenFile* FindFile(double handle) const;
   void RemoveFile(double handle);
 
-  Handles<TlsListener>& listeners() { return listeners_; }
-  Handles<TlsLink>& links() { return links_; }
+  Handles<Listener>& listeners() { return listeners_; }
+  Handles<Link>& links() { return links_; }
   Handles<SshSealer>& sealers() { return sealers_; }
 
   const std::shared_ptr<PageRegistry>& pages() const { return pages_; }
   const ThreadPool& pool() const { return pool_; }
+  // For what waits for the other end, which may keep its thread for as long as that takes.
+  const ThreadPool& waiting_pool() const { return waiting_pool_; }
 
-  void StartTask(std::unique_ptr<Task> task);
+  void StartTask(std::unique_ptr<Task> task) { StartOn(&pool_, std::move(task)); }
+  void StartWaitingTask(std::unique_ptr<Task> task) { StartOn(&waiting_pool_, std::move(task)); }
   void StartBatch(Backend* backend, std::unique_ptr<Operation> operation,
                   std::shared_ptr<Batch> batch);
   void Complete(Operation* operation) { operations_.Complete(operation); }
@@ -98,16 +102,19 @@ class Environment {
   // At the end of the environment: joins all threads.
   static void CleanUp(void* environment);
 
+  void StartOn(ThreadPool* pool, std::unique_ptr<Task> task);
+
   Napi::Env env_;
   OperationQueue operations_;
   std::shared_ptr<PageRegistry> pages_ = std::make_shared<PageRegistry>();
   std::unordered_map<uint32_t, OpenFile> files_;
   uint32_t last_handle_ = 0;
-  Handles<TlsListener> listeners_;
-  Handles<TlsLink> links_;
+  Handles<Listener> listeners_;
+  Handles<Link> links_;
   Handles<SshSealer> sealers_;
   uint32_t queue_depth_ = kDefaultQueueDepth;
   ThreadPool pool_;
+  ThreadPool waiting_pool_;
   std::unique_ptr<ThreadBackend> threads_;
   std::unique_ptr<Backend> uring_;
   std::optional<int> uring_error_;

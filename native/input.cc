@@ -14,12 +14,12 @@ constexpr int kPipeBytes = 1 << 20;  // /proc/sys/fs/pipe-max-size, unless it wa
 
 }  // namespace
 
-int64_t PipeInput::Read(uint8_t* into, size_t bytes, int wait_milliseconds) {
-  pollfd waiting = {fd_, POLLIN, 0};
+int64_t ReadWhenReady(int fd, uint8_t* into, size_t bytes, int wait_milliseconds) {
+  pollfd waiting = {fd, POLLIN, 0};
   const int ready = poll(&waiting, 1, wait_milliseconds);
   if (ready == 0) return -EAGAIN;
   if (ready > 0) {
-    const ssize_t got = read(fd_, into, bytes);
+    const ssize_t got = read(fd, into, bytes);
     if (got >= 0) return got;
   }
   return errno == EINTR ? -EAGAIN : -errno;

@@ -18,11 +18,16 @@ class Input {
   virtual int64_t Read(uint8_t* into, size_t bytes, int wait_milliseconds) = 0;
 };
 
+// Input::Read for a pipe or socket.
+int64_t ReadWhenReady(int fd, uint8_t* into, size_t bytes, int wait_milliseconds);
+
 // A pipe or socket that may block. It stays the caller's.
 class PipeInput : public Input {
  public:
   explicit PipeInput(int fd) : fd_(fd) {}
-  int64_t Read(uint8_t* into, size_t bytes, int wait_milliseconds) override;
+  int64_t Read(uint8_t* into, size_t bytes, int wait_milliseconds) override {
+    return ReadWhenReady(fd_, into, bytes, wait_milliseconds);
+  }
 
  private:
   int fd_;

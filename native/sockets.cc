@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <memory>
@@ -13,7 +14,8 @@ namespace lvmsync {
 
 namespace {
 
-constexpr int kBacklog = 8;
+// All the links that a receiver takes may come at once.
+constexpr int kBacklog = 32;
 
 // A socket of the kind that the numeric address takes. Returns 0, or an errno.
 int OpenSocket(const std::string& host, uint16_t port, Descriptor* socket_out,
@@ -51,6 +53,19 @@ int ListenOn(const std::string& host, Descriptor* made) {
   if (bind(made->fd(), address->ai_addr, address->ai_addrlen) != 0) return errno;
   if (listen(made->fd(), kBacklog) != 0) return errno;
   return 0;
+}
+
+int ListenAt(const std::string& path, Descriptor* made) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return ENAMETOOLONG;
+  path.copy(address.sun_path, path.size());
+  *made = Descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!made->valid()) return errno;
+  if (bind(made->fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return errno;
+  }
+  return listen(made->fd(), kBacklog) == 0 ? 0 : errno;
 }
 
 int ConnectTo(const SocketAddress& to, const Deadline& deadline, const ThreadPool& pool,

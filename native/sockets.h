@@ -31,8 +31,9 @@ struct SocketAddress {
 // Returns 0 when the socket is ready for `events`, or an errno.
 int Await(int fd, short events, const Deadline& deadline, const ThreadPool& pool);
 
-// These two make a socket that does not block. They return 0, or an errno.
+// These make a socket that does not block. They return 0, or an errno.
 int ListenOn(const std::string& host, Descriptor* made);
+int ListenAt(const std::string& path, Descriptor* made);  // a unix socket
 int ConnectTo(const SocketAddress& to, const Deadline& deadline, const ThreadPool& pool,
               Descriptor* made);
 

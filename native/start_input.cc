@@ -23,8 +23,8 @@ Napi::Value StartInput(const Napi::CallbackInfo& info, std::shared_ptr<Input> in
   std::optional<uint32_t> crc_seed;
   if (!info[2].IsUndefined()) crc_seed = info[2].As<Napi::Number>().Uint32Value();
   InputSpan span = {buffer.Data(), buffer.ByteLength(), environment->pages()->Find(buffer.Data())};
-  environment->StartTask(std::make_unique<InputTask>(
-      info[3].As<Napi::Function>(), info[1].As<Napi::Object>(), environment->pool(),
+  environment->StartWaitingTask(std::make_unique<InputTask>(
+      info[3].As<Napi::Function>(), info[1].As<Napi::Object>(), environment->waiting_pool(),
       std::move(input), std::move(span), crc_seed));
   return info.Env().Undefined();
 }

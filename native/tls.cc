@@ -121,8 +121,19 @@ bool TlsLink::Attach() {
   return true;
 }
 
+int TlsLink::Listen(const std::string& host, TlsKey key, std::shared_ptr<Listener>* listener) {
+  auto context = TlsContext::Create(std::move(key));
+  if (context == nullptr) return ENOTSUP;
+  Descriptor socket;
+  if (const int error = ListenOn(host, &socket); error != 0) return error;
+  *listener = std::make_shared<Listener>(std::move(socket), [context](Descriptor accepted) {
+    return Create(context, std::move(accepted), TlsRole::kServer);
+  });
+  return 0;
+}
+
 int TlsLink::Connect(const SocketAddress& address, TlsKey key, int timeout_milliseconds,
-                     const ThreadPool& pool, std::shared_ptr<TlsLink>* link) {
+                     const ThreadPool& pool, std::shared_ptr<Link>* link) {
   auto context = TlsContext::Create(std::move(key));
   if (context == nullptr) return ENOTSUP;
   const OpenSsl& library = context->library();
@@ -132,9 +143,7 @@ int TlsLink::Connect(const SocketAddress& address, TlsKey key, int timeout_milli
   auto made = Create(std::move(context), std::move(socket), TlsRole::kClient);
   if (made == nullptr) return ENOMEM;
   const auto handshake = [&] { return library.SSL_do_handshake(made->ssl_); };
-  if (const int error = made->Carry(handshake, deadline, pool); error != 0) {
-    return error;
-  }
+  if (const int error = made->Carry(handshake, deadline, pool); error != 0) return error;
   // OpenSSL counts a handshake by pre-shared key as the resumption of a session.
   if (library.SSL_session_reused(made->ssl_) != 1) return EPROTO;
   *link = std::move(made);
@@ -223,32 +232,5 @@ TlsLink::Attempt TlsLink::Try(const Call& call) {
 }
 
 void TlsLink::Shutdown() { static_cast<void>(shutdown(socket_.fd(), SHUT_RDWR)); }
-
-int TlsListener::Listen(const std::string& host, TlsKey key,
-                        std::shared_ptr<TlsListener>* listener) {
-  auto context = TlsContext::Create(std::move(key));
-  if (context == nullptr) return ENOTSUP;
-  Descriptor socket;
-  if (const int error = ListenOn(host, &socket); error != 0) return error;
-  const uint16_t chosen_port = PortOf(socket.fd());
-  *listener = std::make_shared<TlsListener>(std::move(context), std::move(socket), chosen_port);
-  return 0;
-}
-
-std::shared_ptr<TlsLink> TlsListener::Accept(const ThreadPool& pool) const {
-  while (!closed_ && !pool.stopping()) {
-    pollfd waiting = {socket_.fd(), POLLIN, 0};
-    if (poll(&waiting, 1, kPollMilliseconds) <= 0) continue;
-    Descriptor accepted(accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!accepted.valid()) continue;  // gone again, or no descriptor left at the moment
-    if (auto link = TlsLink::Create(context_, std::move(accepted), TlsRole::kServer)) return link;
-  }
-  return nullptr;
-}
-
-void TlsListener::Shutdown() {
-  closed_ = true;
-  static_cast<void>(shutdown(socket_.fd(), SHUT_RDWR));
-}
 
 }  // namespace lvmsync

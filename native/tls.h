@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -10,7 +9,8 @@
 #include <string>
 
 #include "file.h"
-#include "input.h"
+#include "link.h"
+#include "listener.h"
 #include "openssl.h"
 #include "sockets.h"
 #include "thread_pool.h"
@@ -54,17 +54,19 @@ class TlsContext {
 
 enum class TlsRole { kServer, kClient };
 
-// A connection. One thread may read and one may write at a time.
-class TlsLink : public Input {
+class TlsLink : public Link {
  public:
   // nullptr when there is no memory. `socket` does not block. The first read of a server carries
   // out the handshake.
   static std::shared_ptr<TlsLink> Create(std::shared_ptr<const TlsContext> context,
                                          Descriptor socket, TlsRole role);
+  // Listens on a free port of a numeric address. Returns 0 and sets `listener`, or returns an
+  // errno.
+  static int Listen(const std::string& host, TlsKey key, std::shared_ptr<Listener>* listener);
   // Connects, and proves that the other end has the key. Returns 0 and sets `link`, or returns an
   // errno: EPROTO when the other end does not have it.
   static int Connect(const SocketAddress& address, TlsKey key, int timeout_milliseconds,
-                     const ThreadPool& pool, std::shared_ptr<TlsLink>* link);
+                     const ThreadPool& pool, std::shared_ptr<Link>* link);
   TlsLink(std::shared_ptr<const TlsContext> context, Descriptor socket, Ssl* ssl)
       : context_(std::move(context)), socket_(std::move(socket)), ssl_(ssl) {}
   ~TlsLink() override { context_->library().SSL_free(ssl_); }
@@ -73,15 +75,9 @@ class TlsLink : public Input {
 
   // What ended it once is what every later read answers.
   int64_t Read(uint8_t* into, size_t bytes, int wait_milliseconds) override;
-
-  // Writes all of it, however long that takes. Returns 0 or an errno.
-  int Write(const uint8_t* from, size_t bytes, const ThreadPool& pool);
-
-  // Tells the other end that no more will come. Returns 0 or an errno.
-  int End(const ThreadPool& pool);
-
-  // Ends whatever reads or writes, or will.
-  void Shutdown();
+  int Write(const uint8_t* from, size_t bytes, const ThreadPool& pool) override;
+  int End(const ThreadPool& pool) override;
+  void Shutdown() override;
 
  private:
   // What one try brought: bytes, or nothing and what to wait for, or an end.
@@ -107,28 +103,6 @@ class TlsLink : public Input {
   Ssl* const ssl_;
   Bio* written_ = nullptr;      // of ssl_, too
   std::optional<int64_t> end_;  // for the reading thread
-};
-
-class TlsListener {
- public:
-  // Listens on a free port of a numeric address. Returns 0 and sets `listener`, or returns an
-  // errno.
-  static int Listen(const std::string& host, TlsKey key, std::shared_ptr<TlsListener>* listener);
-  TlsListener(std::shared_ptr<const TlsContext> context, Descriptor socket, uint16_t port)
-      : context_(std::move(context)), socket_(std::move(socket)), port_(port) {}
-
-  uint16_t port() const { return port_; }
-
-  // Waits for the next connection; nullptr when the listener was closed or the pool stops.
-  std::shared_ptr<TlsLink> Accept(const ThreadPool& pool) const;
-
-  void Shutdown();
-
- private:
-  const std::shared_ptr<const TlsContext> context_;
-  const Descriptor socket_;
-  const uint16_t port_;
-  std::atomic<bool> closed_{false};
 };
 
 }  // namespace lvmsync

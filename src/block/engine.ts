@@ -41,6 +41,13 @@ export interface Engine {
    */
   readInput?(fd: number, description: string): ByteSource;
   /**
+   * Listens on a unix socket, which it makes, and reads past Node's streams. Where it is missing, a
+   * server of Node's has to do.
+   *
+   * @throws Error that says why it cannot
+   */
+  listenUnix?(path: string): Listening;
+  /**
    * Listens for TLS 1.3 by the key alone, on a free port of a numeric address, and reads past
    * Node's streams. Where it is missing, Node's own TLS has to do.
    *
@@ -52,7 +59,7 @@ export interface Engine {
    *
    * @throws Error that says why it cannot
    */
-  connectTls?(address: TlsAddress, key: TlsKey, timeoutMs: number): Promise<TlsConnection>;
+  connectTls?(address: TlsAddress, key: TlsKey, timeoutMs: number): Promise<EngineLink>;
   /**
    * Seals what is sent over SSH by AES-GCM, many packets in one call. Where it is missing, or
    * answers undefined, ssh2's own cipher has to do.
@@ -94,18 +101,21 @@ export interface TlsAddress {
   port: number;
 }
 
-export interface TlsListening {
-  readonly port: number;
-  /** The next connection, whoever it is: its first read proves the key. Undefined after `close`. */
-  accept(): Promise<TlsConnection | undefined>;
-  /** What was accepted stays. */
+export interface Listening {
+  /** The next link, whoever it is: with TLS its first read proves the key. Undefined after `close`. */
+  accept(): Promise<EngineLink | undefined>;
+  /** What was accepted stays, and so does the path of a unix socket. */
   close(): void;
 }
 
+export interface TlsListening extends Listening {
+  readonly port: number;
+}
+
 /** Each read and each write keeps a thread of the engine's busy: one of either at a time. */
-export interface TlsConnection {
+export interface EngineLink {
   readonly source: ByteSource;
-  /** Resolves when the bytes have been taken. The one who was connected to reads before. */
+  /** Resolves when the bytes have been taken. With TLS, the one who was connected to reads before. */
   write(bytes: Buffer): Promise<void>;
   /** Tells the other end that nothing more will be written. */
   end(): Promise<void>;

@@ -8,11 +8,18 @@ import { loadAddon } from './installation.js';
 import { type IoFailure, openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
 import { type InputCall, inputOf } from './native-input.js';
+import {
+  connectByTls,
+  hasTls,
+  type LinkAddon,
+  listenAtPath,
+  listenForTls,
+  type TlsAddon,
+} from './native-links.js';
 import { createNativeSealer, hasSealers, type SshAddon } from './native-ssh.js';
-import { connectNative, hasTls, listenNative, type TlsAddon } from './native-tls.js';
 
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
-interface Addon extends Partial<TlsAddon>, Partial<SshAddon> {
+interface Addon extends LinkAddon, Partial<TlsAddon>, Partial<SshAddon> {
   allocate(bytes: number): ArrayBuffer;
   /** For all files; an io_uring keeps what it was started with. */
   setQueueDepth(requests: number): void;
@@ -129,9 +136,10 @@ export function createNativeEngine(
       addon.enlargePipe(fd);
       return inputOf(description, (...call) => addon.readInput(fd, ...call));
     },
+    listenUnix: (path) => listenAtPath(addon, path),
     ...(hasTls(addon) && {
-      listenTls: (host, key) => listenNative(addon, host, key),
-      connectTls: (...call) => connectNative(addon, ...call),
+      listenTls: (host, key) => listenForTls(addon, host, key),
+      connectTls: (...call) => connectByTls(addon, ...call),
     }),
     ...(hasSealers(addon) && {
       createSshSealer: (key, iv) => createNativeSealer(addon, key, iv),

@@ -101,7 +101,12 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
 
     try {
       if (via === 'unix') {
-        const unix = await listenOnUnix({ links: wanted, onLink, owner: policy.owner });
+        const unix = await listenOnUnix({
+          links: wanted,
+          onLink,
+          engine,
+          owner: policy.owner,
+        });
         listener = unix;
         return { via, path: unix.path, token };
       }

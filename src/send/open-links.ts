@@ -7,7 +7,7 @@ import { type Opened, type OpenRequest, parseOpened } from '../stream/messages.j
 import { RECORD } from '../stream/proto4.js';
 import type { Bandwidth } from '../transport/bandwidth.js';
 import type { Channel } from '../transport/channel.js';
-import { type Link, type LinkOpener, MAX_ENGINE_LINKS } from '../transport/link.js';
+import type { Link, LinkOpener } from '../transport/link.js';
 import { keepAlive } from '../transport/pulse.js';
 import { createStreamWriter, type StreamWriter } from '../transport/stream-writer.js';
 import { connectTlsLink } from '../transport/tls-link.js';
@@ -144,9 +144,8 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
     if ('unavailable' in opened) throw unavailable(channel, opened.unavailable);
     if (opened.via !== 'tls') throw unavailable(channel, 'it answered something else');
     const address = { host, port: opened.port, psk: opened.psk };
-    const ownEngine = count <= MAX_ENGINE_LINKS ? engine : {};
     const connect = async () =>
-      join(await connectTlsLink(address, TLS_CONNECT_MS, ownEngine), opened.token);
+      join(await connectTlsLink(address, TLS_CONNECT_MS, engine), opened.token);
     await settleAll(Array.from({ length: count }, connect));
     onNote?.(`data over TLS 1.3 to ${host} port ${opened.port}, ${joined} links`);
   }

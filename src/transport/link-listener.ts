@@ -5,9 +5,9 @@ import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Engine, TlsListening } from '../block/engine.js';
+import type { Engine, EngineLink, Listening } from '../block/engine.js';
 import { streamSource } from './byte-source.js';
-import { MAX_ENGINE_LINKS, type ReceivedLink } from './link.js';
+import type { ReceivedLink } from './link.js';
 import { createStreamWriter } from './stream-writer.js';
 import { IDENTITY, pskServerOptions } from './tls-link.js';
 
@@ -19,46 +19,51 @@ export interface LinkListener {
   close(): void;
 }
 
-export interface UnixListenerOptions {
+export interface ListenerOptions {
   /** How many may be connected at a time. */
   links: number;
   onLink(link: ReceivedLink): void;
+}
+
+export interface UnixListenerOptions extends ListenerOptions {
+  engine: Pick<Engine, 'listenUnix'>;
   /** The user that must be able to connect, where that is not the one of this process. */
   owner?: number | undefined;
 }
 
 /** Listens on a socket in a directory that only the owner may enter. */
 export async function listenOnUnix({
-  links,
-  onLink,
+  engine,
   owner,
+  ...options
 }: UnixListenerOptions): Promise<LinkListener & { path: string }> {
   const directory = await mkdtemp(join(tmpdir(), 'lvmsync-'));
   const path = join(directory, 'links');
-  const server = createServer({ allowHalfOpen: true, highWaterMark: WAITING_BYTES });
+  let listener: LinkListener | undefined;
   try {
-    const listener = await listen(server, { path }, 'connection', { links, onLink });
+    const listening = engine.listenUnix?.(path);
+    listener =
+      listening === undefined ? await listenByNode(path, options) : acceptAll(listening, options);
     if (owner !== undefined) {
       await chown(path, owner, -1);
       await chown(directory, owner, -1);
     }
+    const { close } = listener;
     return {
       path,
       close() {
-        listener.close();
+        close();
         rmSync(directory, { recursive: true, force: true });
       },
     };
   } catch (error) {
-    server.close();
+    listener?.close();
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
 }
 
-export interface TlsListenerOptions {
-  links: number;
-  onLink(link: ReceivedLink): void;
+export interface TlsListenerOptions extends ListenerOptions {
   /** The address to listen on; no other. */
   host: string;
   /** In hexadecimal. */
@@ -73,13 +78,10 @@ export async function listenOnTls({
   engine,
   ...options
 }: TlsListenerOptions): Promise<LinkListener & { port: number }> {
-  if (options.links <= MAX_ENGINE_LINKS) {
-    const key = { identity: IDENTITY, psk: Buffer.from(psk, 'hex') };
-    const listening = engine.listenTls?.(host, key);
-    if (listening !== undefined) {
-      void acceptAll(listening, options);
-      return { port: listening.port, close: listening.close };
-    }
+  const key = { identity: IDENTITY, psk: Buffer.from(psk, 'hex') };
+  const listening = engine.listenTls?.(host, key);
+  if (listening !== undefined) {
+    return { port: listening.port, ...acceptAll(listening, options) };
   }
   const { createServer: createTlsServer } = await import('node:tls'); // not before it is wanted
   const server = createTlsServer({ ...pskServerOptions(psk), highWaterMark: WAITING_BYTES });
@@ -90,30 +92,39 @@ export async function listenOnTls({
   return { ...listener, port };
 }
 
-async function acceptAll(
-  listening: TlsListening,
-  { links, onLink }: Pick<TlsListenerOptions, 'links' | 'onLink'>,
-): Promise<void> {
+/** Accepts in the background until it is closed. */
+function acceptAll(listening: Listening, { links, onLink }: ListenerOptions): LinkListener {
   let connected = 0;
-  for (;;) {
-    const connection = await listening.accept();
-    if (connection === undefined) return;
+
+  function take({ source, write, close }: EngineLink): void {
     if (connected === links) {
-      connection.close();
-      continue;
+      close();
+      return;
     }
     connected++;
     let isOpen = true;
     onLink({
-      source: connection.source,
-      write: connection.write,
+      source,
+      write,
       destroy() {
         if (isOpen) connected--;
         isOpen = false;
-        connection.close();
+        close();
       },
     });
   }
+
+  async function acceptNext(): Promise<void> {
+    for (let link = await listening.accept(); link; link = await listening.accept()) take(link);
+  }
+
+  void acceptNext();
+  return { close: listening.close };
+}
+
+async function listenByNode(path: string, options: ListenerOptions): Promise<LinkListener> {
+  const server = createServer({ allowHalfOpen: true, highWaterMark: WAITING_BYTES });
+  return listen(server, { path }, 'connection', options);
 }
 
 /** A connected socket with `allowHalfOpen`: whoever reads or writes meets its errors. */
@@ -131,7 +142,7 @@ async function listen(
   server: Server,
   where: { path: string } | { host: string; port: number },
   event: 'connection' | 'secureConnection',
-  { links, onLink }: Pick<UnixListenerOptions, 'links' | 'onLink'>,
+  { links, onLink }: ListenerOptions,
 ): Promise<LinkListener> {
   server.maxConnections = links;
   server.on(event, (socket: Socket) => onLink(receivedLink(socket)));

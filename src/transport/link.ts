@@ -3,9 +3,6 @@ import type { Writable } from 'node:stream';
 import type { ByteSource } from '../stream/bytes.js';
 import { streamSource } from './byte-source.js';
 
-/** Every link that the engine carries takes threads of its sixteen, which others need too. */
-export const MAX_ENGINE_LINKS = 4;
-
 /** A way to a receiver beside the channel that it was started over. */
 export interface Link {
   readonly input: Writable;

@@ -90,10 +90,11 @@ export function createRecordReader(
     const tablePosition = payloadPosition - header.extentCount * TABLE_ENTRY_BYTES;
     const start = tablePosition - RECORD_HEADER_BYTES;
     const end = payloadPosition + header.payloadBytes;
-    headerBytes.copy(into, start);
     if ((await fillBody(into.subarray(tablePosition, end))) !== header.bodyCrc) {
       throw damaged(`the checksum of record ${recordCount} is wrong`);
     }
+    // Not before: the first who writes to a fresh buffer waits until there is memory behind it.
+    headerBytes.copy(into, start);
     recordCount++;
     header = undefined;
     return {

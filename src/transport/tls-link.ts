@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import type { TLSSocket, TlsOptions } from 'node:tls';
-import type { Engine, TlsAddress, TlsConnection } from '../block/engine.js';
+import type { Engine, EngineLink, TlsAddress } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import { type Link, socketLink } from './link.js';
@@ -65,7 +65,7 @@ async function connectByEngine(
   connectTls: NonNullable<Engine['connectTls']>,
   { host, port, psk }: KeyedAddress,
   timeoutMs: number,
-): Promise<TlsConnection> {
+): Promise<EngineLink> {
   const { lookup } = await import('node:dns/promises'); // not before it is wanted
   const key = { identity: IDENTITY, psk: Buffer.from(psk, 'hex') };
   let failure: unknown = new Error('it has no address');
@@ -79,7 +79,7 @@ async function connectByEngine(
   throw failure;
 }
 
-function engineLink({ source, write, end, close }: TlsConnection): Link {
+function engineLink({ source, write, end, close }: EngineLink): Link {
   const input = new Writable({
     highWaterMark: WAITING_BYTES,
     autoDestroy: false, // the other direction goes on

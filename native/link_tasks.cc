@@ -1,11 +1,11 @@
-#include "tls_tasks.h"
+#include "link_tasks.h"
 
 #include <utility>
 
 namespace lvmsync {
 
 AcceptTask::AcceptTask(const Napi::Function& done, Environment* environment,
-                       std::shared_ptr<const TlsListener> listener)
+                       std::shared_ptr<const Listener> listener)
     : Task(done), environment_(environment), listener_(std::move(listener)) {}
 
 Napi::Value AcceptTask::Result(Napi::Env env) {
@@ -22,7 +22,8 @@ ConnectTask::ConnectTask(const Napi::Function& done, Environment* environment,
       timeout_milliseconds_(timeout_milliseconds) {}
 
 void ConnectTask::Run() {
-  error_ = TlsLink::Connect(address_, key_, timeout_milliseconds_, environment_->pool(), &link_);
+  error_ =
+      TlsLink::Connect(address_, key_, timeout_milliseconds_, environment_->waiting_pool(), &link_);
 }
 
 Napi::Value ConnectTask::Result(Napi::Env env) {
@@ -36,15 +37,15 @@ Napi::Value ConnectTask::Result(Napi::Env env) {
   return answer;
 }
 
-TlsWriteTask::TlsWriteTask(const Napi::Function& done, const Napi::Object& buffer,
-                           const ThreadPool& pool, std::shared_ptr<TlsLink> link, TlsBytes bytes)
+WriteTask::WriteTask(const Napi::Function& done, const Napi::Object& buffer, const ThreadPool& pool,
+                     std::shared_ptr<Link> link, LinkBytes bytes)
     : Task(done),
       buffer_(Napi::Persistent(buffer)),
       pool_(pool),
       link_(std::move(link)),
       bytes_(std::move(bytes)) {}
 
-void TlsWriteTask::Run() {
+void WriteTask::Run() {
   error_ = bytes_.bytes == 0 ? link_->End(pool_) : link_->Write(bytes_.data, bytes_.bytes, pool_);
 }
 

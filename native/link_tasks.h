@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "environment.h"
+#include "link.h"
+#include "listener.h"
 #include "pages.h"
 #include "tls.h"
 
@@ -15,18 +17,18 @@ namespace lvmsync {
 class AcceptTask : public Task {
  public:
   AcceptTask(const Napi::Function& done, Environment* environment,
-             std::shared_ptr<const TlsListener> listener);
-  void Run() override { link_ = listener_->Accept(environment_->pool()); }
+             std::shared_ptr<const Listener> listener);
+  void Run() override { link_ = listener_->Accept(environment_->waiting_pool()); }
   void Fail(int) override {}
   Napi::Value Result(Napi::Env env) override;
 
  private:
   Environment* environment_;
-  std::shared_ptr<const TlsListener> listener_;
-  std::shared_ptr<TlsLink> link_;
+  std::shared_ptr<const Listener> listener_;
+  std::shared_ptr<Link> link_;
 };
 
-// Connects. Answers { handle } or { errno }.
+// Connects by TLS. Answers { handle } or { errno }.
 class ConnectTask : public Task {
  public:
   ConnectTask(const Napi::Function& done, Environment* environment, SocketAddress address,
@@ -40,12 +42,12 @@ class ConnectTask : public Task {
   SocketAddress address_;
   TlsKey key_;
   int timeout_milliseconds_;
-  std::shared_ptr<TlsLink> link_;
+  std::shared_ptr<Link> link_;
   int error_ = 0;
 };
 
 // Bytes to be written, which stay where they are or are the task's own.
-struct TlsBytes {
+struct LinkBytes {
   const uint8_t* data;
   size_t bytes;
   std::shared_ptr<const Pages> pages;
@@ -53,10 +55,10 @@ struct TlsBytes {
 };
 
 // Writes to a link; without bytes, ends it. Answers 0 or an errno.
-class TlsWriteTask : public Task {
+class WriteTask : public Task {
  public:
-  TlsWriteTask(const Napi::Function& done, const Napi::Object& buffer, const ThreadPool& pool,
-               std::shared_ptr<TlsLink> link, TlsBytes bytes);
+  WriteTask(const Napi::Function& done, const Napi::Object& buffer, const ThreadPool& pool,
+            std::shared_ptr<Link> link, LinkBytes bytes);
   void Run() override;
   void Fail(int error) override { error_ = error; }
   Napi::Value Result(Napi::Env env) override { return Napi::Number::New(env, error_); }
@@ -64,8 +66,8 @@ class TlsWriteTask : public Task {
  private:
   Napi::ObjectReference buffer_;
   const ThreadPool& pool_;
-  std::shared_ptr<TlsLink> link_;
-  TlsBytes bytes_;
+  std::shared_ptr<Link> link_;
+  LinkBytes bytes_;
   int error_ = 0;
 };
 
