@@ -1,5 +1,5 @@
 /**
- * Loads the bundle, with the code that V8 made of it when it was built where that fits.
+ * Loads a bundle, with the code that V8 made of it when it was built where that fits.
  *
  * Compiling the source takes half of the time until a small delta is on its way. So the build runs
  * the program once, and keeps what was compiled meanwhile beside the bundle, where nobody can put
@@ -13,22 +13,33 @@ const { createRequire } = require('node:module');
 const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
 
-const BUNDLE = join(__dirname, '../dist/bundle/lvmsync.cjs');
-const CACHE = `${BUNDLE}.cache`;
+const BUNDLES = join(__dirname, '../dist/bundle');
 /** V8 copies code that does not begin at a multiple of 8 bytes. */
 const HEAD_BYTES = 128;
 
-/** @returns what the bundle exports, and the script, for who makes the cache */
-function loadBundle() {
+const loaded = new Map();
+
+/**
+ * @param name `lvmsync`, or `ssh2`, which `lvmsync` asks for itself
+ * @returns what the bundle exports, and what who makes the cache needs
+ */
+function loadBundle(name) {
+  const bundle = loaded.get(name) ?? load(join(BUNDLES, `${name}.cjs`));
+  loaded.set(name, bundle);
+  return bundle;
+}
+
+function load(path) {
   // The bundle is ASCII, and so are the names of Nodes. It is a function, not a module.
-  const source = readFileSync(BUNDLE, 'latin1');
+  const source = readFileSync(path, 'latin1');
   const head = cacheHead(source);
-  const cachedData = readCache(head);
-  const script = new Script(source, { filename: BUNDLE, cachedData });
+  const cache = `${path}.cache`;
+  const cachedData = readCache(cache, head);
+  const script = new Script(source, { filename: path, cachedData });
   const module = { exports: {} };
   const run = script.runInThisContext();
-  run.call(module.exports, module.exports, createRequire(BUNDLE), module, BUNDLE, dirname(BUNDLE));
-  return { ...module.exports, head, script };
+  run(module.exports, createRequire(path), module, path, dirname(path), loadBundle);
+  return { exports: module.exports, script, head, cache };
 }
 
 /** The first line of the bundle has its digest. */
@@ -38,9 +49,9 @@ function cacheHead(source) {
   return `${head.padEnd(HEAD_BYTES - 1)}\n`;
 }
 
-function readCache(head) {
+function readCache(path, head) {
   try {
-    const cache = readFileSync(CACHE);
+    const cache = readFileSync(path);
     const fits = cache.latin1Slice(0, head.length) === head;
     return fits ? cache.subarray(head.length) : undefined;
   } catch {
@@ -48,4 +59,4 @@ function readCache(head) {
   }
 }
 
-module.exports = { CACHE, loadBundle };
+module.exports = { loadBundle };

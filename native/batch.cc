@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include <numeric>
 #include <utility>
 
 namespace lvmsync {
@@ -11,13 +12,16 @@ Batch::Batch(std::shared_ptr<File> file, Direction direction, std::vector<Reques
       requests_(std::move(requests)),
       memory_(std::move(memory)),
       done_(std::move(done)),
-      unfinished_(requests_.size()) {}
+      unfinished_(requests_.size()),
+      bytes_(std::accumulate(
+          requests_.begin(), requests_.end(), size_t{0},
+          [](size_t sum, const Request& request) { return sum + request.length; })) {}
 
 const Request* Batch::Take() {
   const size_t index = next_.fetch_add(1);
   if (index >= requests_.size()) return nullptr;
   const Request& request = requests_[index];
-  if (memory_ != nullptr) memory_->FaultIn(request.memory, request.length);
+  if (memory_ != nullptr) memory_->FaultIn(request.memory, request.length, bytes_);
   return &request;
 }
 

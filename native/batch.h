@@ -56,6 +56,7 @@ class Batch {
   std::atomic<size_t> next_{0};
   std::atomic<size_t> unfinished_;
   std::atomic<bool> failed_{false};
+  const size_t bytes_;  // of all requests
   std::mutex failure_mutex_;
   std::optional<Failure> failure_;
 };

@@ -38,7 +38,7 @@ int64_t InputTask::Fill() {
   while (filled < span_.bytes) {
     uint8_t* memory = span_.memory + filled;
     const size_t wanted = std::min(span_.bytes - filled, kStepBytes);
-    if (span_.pages != nullptr) span_.pages->FaultIn(memory, wanted);
+    if (span_.pages != nullptr) span_.pages->FaultIn(memory, wanted, span_.bytes);
     const int64_t got = input_->Read(memory, wanted, kPollMilliseconds);
     if (got == -EAGAIN) {
       if (pool_.stopping() || filled > 0) break;

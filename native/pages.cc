@@ -11,16 +11,16 @@ namespace {
 
 // Of x86-64, and of arm64 with pages of 4 KiB.
 constexpr size_t kHugePageBytes = 2 << 20;
+// What fills less is there sooner in small ones.
+constexpr size_t kWorthBytes = kHugePageBytes / 4 * 3;
 
 uint8_t* Map(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return memory == MAP_FAILED ? nullptr : static_cast<uint8_t*>(memory);
 }
 
-// A direct request of 1 MiB pins a huge page or two where it would pin 256 small ones, and is a
-// single segment to the disk. What is left behind the last whole huge page stays small pages, and
-// a kernel that gives none gives small ones.
-uint8_t* MapHuge(size_t bytes) {
+// So that there can be huge pages from its start on.
+uint8_t* MapAligned(size_t bytes) {
   const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t used_bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
   uint8_t* const mapped = Map(used_bytes + kHugePageBytes);
@@ -29,7 +29,6 @@ uint8_t* MapHuge(size_t bytes) {
   uint8_t* const aligned = mapped + before;
   if (before > 0) munmap(mapped, before);
   munmap(aligned + used_bytes, kHugePageBytes - before);
-  static_cast<void>(madvise(aligned, used_bytes, MADV_HUGEPAGE));
   return aligned;
 }
 
@@ -37,24 +36,28 @@ uint8_t* MapHuge(size_t bytes) {
 
 Pages::Pages(size_t bytes)
     : bytes_(bytes),
-      data_(bytes < kHugePageBytes ? Map(bytes) : MapHuge(bytes)),
-      is_there_(std::make_unique<std::atomic<bool>[]>(bytes / kHugePageBytes)) {}
+      data_(bytes < kHugePageBytes ? Map(bytes) : MapAligned(bytes)),
+      is_huge_(std::make_unique<std::atomic<bool>[]>(bytes / kHugePageBytes)) {}
 
 Pages::~Pages() {
   if (data_ != nullptr) munmap(data_, bytes_);
 }
 
-void Pages::FaultIn(const uint8_t* memory, size_t bytes) const {
-  if (bytes == 0) return;
+// A direct request of 1 MiB pins a huge page or two where it would pin 256 small ones, and is a
+// single segment to the disk. What is left behind the last whole huge page stays small pages, and
+// a kernel that gives none gives small ones.
+void Pages::FaultIn(const uint8_t* memory, size_t bytes, size_t operation_bytes) const {
+  if (bytes == 0 || operation_bytes < kWorthBytes) return;
   const auto start = static_cast<size_t>(memory - data_);
   const size_t last = (start + bytes - 1) / kHugePageBytes;
   for (size_t page = start / kHugePageBytes; page <= last; ++page) {
-    if (page == bytes_ / kHugePageBytes) return;  // small ones, behind the last huge one
-    if (is_there_[page].exchange(true)) continue;
+    if (page == bytes_ / kHugePageBytes) return;
+    if (is_huge_[page].exchange(true)) continue;
+    uint8_t* const first = data_ + page * kHugePageBytes;
+    static_cast<void>(madvise(first, kHugePageBytes, MADV_HUGEPAGE));
     // A write that changes nothing, whoever else writes there.
-    uint8_t* const byte = data_ + page * kHugePageBytes;
-    uint8_t value = __atomic_load_n(byte, __ATOMIC_RELAXED);
-    __atomic_compare_exchange_n(byte, &value, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    uint8_t value = __atomic_load_n(first, __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(first, &value, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   }
 }
 

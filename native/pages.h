@@ -21,14 +21,15 @@ class Pages {
   size_t bytes() const { return bytes_; }
 
   // Lets there be memory behind a range of these before the kernel copies to it or pins it, which
-  // it would do with the lock held that every mmap of the process waits for; and a huge page takes
-  // some milliseconds where the host has to find it first. For any thread.
-  void FaultIn(const uint8_t* memory, size_t bytes) const;
+  // it would do with the lock held that every mmap of the process waits for. Of huge pages, which
+  // take some milliseconds where the host has to find them first, where an operation has so many
+  // bytes that they fill them; small ones are found as they are needed. For any thread.
+  void FaultIn(const uint8_t* memory, size_t bytes, size_t operation_bytes) const;
 
  private:
   size_t bytes_;
   uint8_t* data_;
-  std::unique_ptr<std::atomic<bool>[]> is_there_;  // of each huge page
+  std::unique_ptr<std::atomic<bool>[]> is_huge_;  // of each that could be
 };
 
 // Whose memory an address is. When an environment ends, Node frees the memory of its buffers before

@@ -1,9 +1,9 @@
 /**
- * bundle - joins dist/cli and what it imports into one file, twice.
+ * bundle - joins dist/cli and what it imports into files, twice.
  *
  * dist/bundle/lvmsync.cjs is what bin/lvmsync runs: loading a hundred modules one by one takes
- * longer than a small delta; CommonJS also spares Node its loader for ES modules. ssh2, part of
- * which is native, stays outside.
+ * longer than a small delta; CommonJS also spares Node its loader for ES modules. ssh2, which not
+ * every command needs, is in dist/bundle/ssh2.cjs.
  *
  * dist/standalone/lvmsync.cjs is a program by itself, with all of ssh2 that is JavaScript, for hosts
  * that have Node and no npm. Its addon lies beside it.
@@ -30,26 +30,69 @@ const common = {
   logLevel: 'warning',
 };
 
-const {
-  outputFiles: [bundle],
-} = await build({
-  ...common,
+/** Builds a file that bin/load.cjs loads, and answers what went into it. */
+async function buildBundle(name, options) {
+  const { outputFiles, metafile } = await build({
+    ...common,
+    ...options,
+    // As deep as dist/cli, since modules find package.json and the addon from where they are.
+    outfile: `dist/bundle/${name}.cjs`,
+    // `require` in its place: Node's loader for ES modules takes longer than ssh2 itself.
+    supported: { 'dynamic-import': false },
+    metafile: true,
+    write: false,
+  });
+  const [{ path, text, contents }] = outputFiles;
+  if (/[^\0-\x7f]/.test(text)) throw new Error(`${path} is not ASCII`);
+  const digest = createHash('sha256').update(contents).digest('hex');
+  mkdirSync(dirname(path), { recursive: true });
+  // Wrapped as Node would do it, at the price of another copy.
+  const parameters = 'exports, require, module, __filename, __dirname, loadBundle';
+  writeFileSync(path, `// ${digest}\n(function (${parameters}) {${text}\n});\n`);
+  return Object.keys(metafile.inputs);
+}
+
+/** What src/transport/ssh2/library.ts asks for, each part loaded when it does. */
+const SSH2_PARTS = ['agent', 'client', 'protocol/crypto', 'protocol/keyParser'].map(
+  (part) => `ssh2/lib/${part}.js`,
+);
+
+const ssh2InItsBundle = {
+  name: 'ssh2-in-its-bundle',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^ssh2\// }, ({ path }) => ({ path, namespace: 'ssh2' }));
+    onLoad({ filter: /./, namespace: 'ssh2' }, ({ path }) => ({
+      contents: `module.exports = loadBundle('ssh2').exports['${path}']();`,
+    }));
+  },
+};
+
+/** Its compiled ciphers stay in the package; what tells how fast others are is never asked. */
+const ssh2Addons = {
+  name: 'ssh2-addons',
+  setup({ onResolve }) {
+    onResolve({ filter: /sshcrypto\.node$/ }, () => ({
+      path: 'ssh2/lib/protocol/crypto/build/Release/sshcrypto.node',
+      external: true,
+    }));
+  },
+};
+
+await buildBundle('lvmsync', {
   entryPoints: ['dist/cli/main.js'],
-  // As deep as dist/cli, since modules find package.json and the addon from where they are.
-  outfile: 'dist/bundle/lvmsync.cjs',
-  external: ['ssh2', 'ssh2/*'],
-  // `require` in its place: Node's loader for ES modules takes longer than ssh2 itself.
-  supported: { 'dynamic-import': false },
+  plugins: [ssh2InItsBundle],
   define: { 'import.meta.url': 'bundleUrl', LVMSYNC_VERSION: JSON.stringify(version) },
   banner: { js: BUNDLE_URL },
-  write: false,
 });
-if (/[^\0-\x7f]/.test(bundle.text)) throw new Error('the bundle is not ASCII');
-const digest = createHash('sha256').update(bundle.contents).digest('hex');
-mkdirSync(dirname(bundle.path), { recursive: true });
-// Wrapped as Node would do it, at the price of another copy.
-const wrapped = `(function (exports, require, module, __filename, __dirname) {${bundle.text}\n});`;
-writeFileSync(bundle.path, `// ${digest}\n${wrapped}\n`);
+const ssh2Files = await buildBundle('ssh2', {
+  stdin: {
+    contents: SSH2_PARTS.map((part) => `exports['${part}'] = () => require('${part}');`).join('\n'),
+    resolveDir: root,
+  },
+  plugins: [ssh2Addons],
+  external: ['cpu-features'],
+});
+writeFileSync(join(root, 'dist/bundle/licenses.txt'), licenses('ssh2.cjs', ssh2Files));
 execFileSync(process.execPath, [join(root, 'scripts/code-cache.js')], { stdio: 'inherit' });
 
 const STANDALONE = 'dist/standalone/lvmsync.cjs';
@@ -78,10 +121,13 @@ const { metafile } = await build({
   banner: { js: `#!/usr/bin/env node\n${BUNDLE_URL}` },
 });
 chmodSync(join(root, STANDALONE), 0o755);
-writeFileSync(join(root, 'dist/standalone/licenses.txt'), licenses(Object.keys(metafile.inputs)));
+writeFileSync(
+  join(root, 'dist/standalone/licenses.txt'),
+  licenses('lvmsync.cjs', Object.keys(metafile.inputs)),
+);
 
 /** Those of the packages that these files are of, which ask to go along. */
-function licenses(files) {
+function licenses(name, files) {
   const packages = new Set(
     files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
   );
@@ -97,5 +143,5 @@ function licenses(files) {
     const text = readFileSync(join(root, path, file), 'utf8').trim();
     return `${name} ${version} (${license ?? first.type})\n\n${text}\n`;
   });
-  return `The single file lvmsync.cjs has parts of these packages in it.\n\n${texts.join(`\n${'-'.repeat(72)}\n\n`)}`;
+  return `The single file ${name} has parts of these packages in it.\n\n${texts.join(`\n${'-'.repeat(72)}\n\n`)}`;
 }

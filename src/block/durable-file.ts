@@ -1,5 +1,6 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { removeFile } from './remove-file.js';
 
 const PRIVATE_MODE = 0o600;
 
@@ -18,8 +19,8 @@ export async function writeDurably(path: string, text: string): Promise<void> {
 
 /** Removes a file, if it is there, for good. */
 export async function removeDurably(path: string): Promise<void> {
-  await rm(`${path}.new`, { force: true });
-  await rm(path, { force: true });
+  await removeFile(`${path}.new`);
+  await removeFile(path);
   await syncDirectory(dirname(path)).catch(() => undefined);
 }
 

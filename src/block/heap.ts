@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-
 /**
  * Turns off V8's incremental marking, for where data passes through buffers of JavaScript's own, in
  * ssh2 and in the js engine: each dies at once, but V8 counts them as old memory, and marks the
@@ -7,5 +5,5 @@ import { setFlagsFromString } from 'node:v8';
  * a few mebibytes, so that a collection in one go takes 4 to 10 ms.
  */
 export function collectInOneGo(): void {
-  setFlagsFromString('--no-incremental-marking');
+  process.getBuiltinModule('node:v8').setFlagsFromString('--no-incremental-marking');
 }

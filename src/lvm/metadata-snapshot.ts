@@ -5,10 +5,11 @@
  * which one is lvmsync's, for the run after one that was killed.
  */
 import { createHash } from 'node:crypto';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { acquireLock, type Lock } from '../block/lock.js';
+import { removeFile } from '../block/remove-file.js';
 import { assertPrivate, makeStateDirectory } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
 import type { PoolUsage } from './dm-table.js';
@@ -105,7 +106,7 @@ async function openNote(pool: ThinPool, stateDirectory: string): Promise<Note> {
       await writeFile(path, textOf(usage), { mode: 0o600, flush: true });
     },
     async release() {
-      await rm(path, { force: true });
+      await removeFile(path);
       await messagePool(pool, 'release_metadata_snap');
     },
   };

@@ -36,6 +36,7 @@ interface Slot {
   content: Batch;
 }
 
+const NOTHING = Buffer.alloc(0);
 const BODY_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_EXTENTS * (TABLE_ENTRY_BYTES + 2 * HASH_BYTES);
 
 export interface CheckerOptions {
@@ -59,8 +60,14 @@ export function createChecker({ target, engine, answer, fail }: CheckerOptions):
     const slot = free.pop();
     if (slot !== undefined) return slot;
     slotCount++;
-    const buffer = engine.allocate(MAX_PAYLOAD_BYTES);
-    return { body: Buffer.alloc(BODY_BYTES), content: createBatch(buffer, MAX_RECORD_EXTENTS) };
+    return { body: Buffer.alloc(BODY_BYTES), content: createBatch(NOTHING, MAX_RECORD_EXTENTS) };
+  }
+
+  /** With room for so many bytes. Most checks are of a sample, which is small. */
+  function withRoom(content: Batch, totalBytes: number): Batch {
+    if (content.buffer.length >= totalBytes) return content;
+    const buffer = engine.allocate(Math.min(2 * totalBytes, MAX_PAYLOAD_BYTES));
+    return { ...content, buffer };
   }
 
   async function check(header: RecordHeader, reader: RecordReader): Promise<void> {
@@ -69,11 +76,19 @@ export function createChecker({ target, engine, answer, fail }: CheckerOptions):
     if (!HASHES_PER_EXTENT.includes(hashCount))
       throw damaged('a check has a strange number of hashes');
     const slot = await acquireSlot();
-    const { body, content } = slot;
+    const { body } = slot;
     const payloadPosition = RECORD_HEADER_BYTES + extentCount * TABLE_ENTRY_BYTES;
     const { prologue, payload } = await reader.readBody(body, payloadPosition);
-    const totalBytes = readTable(prologue, RECORD_HEADER_BYTES, header, target.sizeBytes, content);
+    const totalBytes = readTable(
+      prologue,
+      RECORD_HEADER_BYTES,
+      header,
+      target.sizeBytes,
+      slot.content,
+    );
     if (totalBytes > MAX_PAYLOAD_BYTES) throw damaged(`a check is about ${totalBytes} bytes`);
+    const content = withRoom(slot.content, totalBytes);
+    slot.content = content;
     for (let i = 0, position = 0; i < content.count; i++) {
       content.positions[i] = position;
       position += content.lengths[i]!;

@@ -4,12 +4,13 @@
  * whenever a run is cut: what it names is durable before, what it no longer names is removed after.
  * For whoever has the lock of the target alone.
  */
-import { mkdir, readFile, realpath, rm } from 'node:fs/promises';
+import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { directoryNames } from '../block/directory-names.js';
 import { writeDurably } from '../block/durable-file.js';
 import type { Engine } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
+import { removeFile } from '../block/remove-file.js';
 import { LvmsyncError } from '../errors.js';
 import { syncDirectory } from './append-file.js';
 import {
@@ -61,7 +62,7 @@ export async function writeManifest(state: TargetState, manifest: Manifest): Pro
 /** Forgets all there is. */
 export async function dropHistory(state: TargetState): Promise<void> {
   await writing(state, async () => {
-    await rm(manifestPath(state), { force: true });
+    await removeFile(manifestPath(state));
     await syncDirectory(state.historyPath);
   });
   await removeSnapbacks(state, () => true);
@@ -159,7 +160,7 @@ async function removeSnapbacks(
 ): Promise<void> {
   for (const name of await directoryNames(state.historyPath)) {
     if (!SNAPBACK_NAME.test(name) || !isSuperfluous(name)) continue;
-    await writing(state, () => rm(snapbackPath(state, name), { force: true }));
+    await writing(state, () => removeFile(snapbackPath(state, name)));
   }
 }
 

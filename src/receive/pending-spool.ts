@@ -1,7 +1,8 @@
 /** Completes what an interrupted transactional run has left. */
-import { rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { nullTarget } from '../block/null-target.js';
+import { removeFile } from '../block/remove-file.js';
 import { type ErrorCode, LvmsyncError } from '../errors.js';
 import { RECORD } from '../stream/proto4.js';
 import { openFileSource } from '../transport/byte-source.js';
@@ -38,7 +39,7 @@ export interface PendingSpoolOptions {
 export async function completePendingSpool(options: PendingSpoolOptions): Promise<void> {
   const { target, state, engine, onWarning } = options;
   const { spoolPath, partialSpoolPath } = state;
-  await rm(partialSpoolPath, { force: true });
+  await removeFile(partialSpoolPath);
   if ((await stat(spoolPath).catch(() => undefined)) === undefined) return;
   onWarning?.(
     `an earlier run with --transactional was cut while it changed ${target.path}: completing it first`,

@@ -1,6 +1,7 @@
 /** What a receiver remembers of a transfer that may be interrupted, in a file beside its kind. */
 import { createHash } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { removeFile } from '../block/remove-file.js';
 import type { SenderHello } from '../stream/messages.js';
 
 export interface Progress {
@@ -47,7 +48,7 @@ export function progressFile(path: string, target?: ProgressTarget): ProgressFil
       await writeFile(`${path}.new`, JSON.stringify({ ...progress, target }), { mode: 0o600 });
       await rename(`${path}.new`, path);
     },
-    clear: () => rm(path, { force: true }),
+    clear: () => removeFile(path),
   };
 }
 

@@ -7,6 +7,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { createBatch } from '../block/batch.js';
 import type { BlockFile, Engine } from '../block/engine.js';
+import { removeFile } from '../block/remove-file.js';
 import { createTransferDigest } from '../stream/digest.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
@@ -58,7 +59,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
   const { target, targetId, engine, version, state, snapbackPath, replica, applySpool } = options;
   await state.prepare();
   const { spoolPath, partialSpoolPath, directory } = state;
-  await rm(partialSpoolPath, { force: true });
+  await removeFile(partialSpoolPath);
   const file = await openAppendFile({
     path: partialSpoolPath,
     what: 'the spool',
@@ -152,7 +153,7 @@ export async function createSpool(options: SpoolOptions): Promise<Spool> {
     totals,
     async discard() {
       await close();
-      if (!complete) await rm(partialSpoolPath, { force: true });
+      if (!complete) await removeFile(partialSpoolPath);
     },
   };
 }

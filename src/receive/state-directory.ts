@@ -4,8 +4,8 @@
  * identity.
  */
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeFile } from '../block/remove-file.js';
 import { assertPrivate, makeStateDirectory } from '../block/state-directory.js';
 
 /** The files about one target; none of them need be there. */
@@ -42,6 +42,6 @@ export async function openTargetState(directory: string, targetId: string): Prom
     progressPath,
     historyPath: path('history'),
     prepare: () => makeStateDirectory(directory),
-    forgetProgress: () => rm(progressPath, { force: true }),
+    forgetProgress: () => removeFile(progressPath),
   };
 }

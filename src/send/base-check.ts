@@ -3,7 +3,7 @@
  * exception store has the old data of every changed chunk: a chunk of the target must hold that,
  * or what the transfer will write there anyway (an earlier run may have got that far).
  */
-import { addPiece, createBatch } from '../block/batch.js';
+import { addPiece, type Batch, createBatch } from '../block/batch.js';
 import type { Engine } from '../block/engine.js';
 import { HASH_BYTES } from '../checksum/content-hash.js';
 import { LvmsyncError } from '../errors.js';
@@ -37,6 +37,7 @@ export interface BaseCheckOptions {
 /** Of the changed chunks: so many metadata areas, so many chunks of each. */
 const SAMPLE_AREAS = 16;
 const SAMPLE_CHUNKS_PER_AREA = 8;
+const SAMPLE_CHUNKS = SAMPLE_AREAS * SAMPLE_CHUNKS_PER_AREA;
 const SAMPLE_UNCHANGED_CHUNKS = 64;
 /** How many differing ranges a message lists. */
 const LISTED_RANGES = 5;
@@ -112,10 +113,11 @@ async function* changedGroups({
 }: BaseCheckOptions): AsyncGenerator<CheckGroup> {
   const { chunkBytes, volumeBytes } = source;
   const comparedBytes = Math.min(chunkBytes, MAX_PAYLOAD_BYTES);
-  const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
-  const before = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
+  const limit = groupLimit(comparedBytes, base === 'sample' ? SAMPLE_CHUNKS : undefined);
+  const now = newBatch(engine, comparedBytes, limit);
+  const before = newBatch(engine, comparedBytes, limit);
   for await (const area of base === 'sample' ? [await sampleOf(source)] : source.pairs(undefined)) {
-    for (const group of groupsOf(area, comparedBytes)) {
+    for (const group of groupsOf(area, comparedBytes, limit)) {
       now.count = 0;
       before.count = 0;
       for (const [index, { originOffset, storeOffset }] of group.entries()) {
@@ -142,9 +144,10 @@ async function* unchangedGroups({ source, engine }: BaseCheckOptions): AsyncGene
     extents,
     [...picked].sort((a, b) => a - b),
   );
-  const now = createBatch(engine.allocate(MAX_PAYLOAD_BYTES), MAX_RECORD_EXTENTS);
+  const limit = groupLimit(comparedBytes, SAMPLE_UNCHANGED_CHUNKS);
+  const now = newBatch(engine, comparedBytes, limit);
   const places = unchanged.map((originOffset) => ({ originOffset, storeOffset: 0 }));
-  for (const group of groupsOf(places, comparedBytes)) {
+  for (const group of groupsOf(places, comparedBytes, limit)) {
     now.count = 0;
     for (const [index, { originOffset }] of group.entries()) {
       const length = Math.min(comparedBytes, volumeBytes - originOffset);
@@ -164,9 +167,21 @@ function inTurn(lists: Buffer[]): Buffer {
   return Buffer.concat(hashes);
 }
 
+/** How many of so many chunks are compared by one record. */
+function groupLimit(comparedBytes: number, chunks = MAX_RECORD_EXTENTS): number {
+  return Math.min(chunks, MAX_RECORD_EXTENTS, Math.floor(MAX_PAYLOAD_BYTES / comparedBytes));
+}
+
+function newBatch(engine: Engine, comparedBytes: number, limit: number): Batch {
+  return createBatch(engine.allocate(limit * comparedBytes), limit);
+}
+
 /** Ascending chunks, cut into what fits in a record. */
-function* groupsOf(pairs: ExceptionPair[], comparedBytes: number): Generator<ExceptionPair[]> {
-  const limit = Math.min(MAX_RECORD_EXTENTS, Math.floor(MAX_PAYLOAD_BYTES / comparedBytes));
+function* groupsOf(
+  pairs: ExceptionPair[],
+  comparedBytes: number,
+  limit: number,
+): Generator<ExceptionPair[]> {
   let group: ExceptionPair[] = [];
   for (const pair of pairs) {
     const last = group.at(-1);

@@ -1,5 +1,4 @@
 /** zstd (RFC 8878) where this Node brings it: node:zlib from 22.15 on. */
-import * as zlib from 'node:zlib';
 import { LvmsyncError } from '../errors.js';
 import { damaged } from './proto4.js';
 
@@ -14,20 +13,17 @@ type Transform = (
   done: (error: Error | null, result: Buffer) => void,
 ) => void;
 
-const compress = 'zstdCompress' in zlib ? (zlib.zstdCompress as Transform) : undefined;
-const decompress = 'zstdDecompress' in zlib ? (zlib.zstdDecompress as Transform) : undefined;
-
 /** ZSTD_d_windowLogMax of zstd.h: a frame may ask for a window, which is memory, of 2^27 bytes. */
 const WINDOW_LOG_MAX_PARAMETER = 100;
 /** What zstd's default level uses. */
 const WINDOW_LOG_MAX = 21;
 
 /** Whether both directions are there. */
-export const zstdAvailable = compress !== undefined && decompress !== undefined;
+export const zstdAvailable = 'zstd' in process.versions;
 
 /** Off the main thread, at zlib's default level. */
 export function zstdCompress(payload: Buffer): Promise<Buffer> {
-  return run(compress, payload, {});
+  return run('zstdCompress', payload, {});
 }
 
 /**
@@ -36,7 +32,7 @@ export function zstdCompress(payload: Buffer): Promise<Buffer> {
  * @throws LvmsyncError STREAM_DAMAGED; STREAM_UNKNOWN where there is no zstd
  */
 export async function zstdDecompress(payload: Buffer, decodedBytes: number): Promise<Buffer> {
-  if (decompress === undefined) {
+  if (!zstdAvailable) {
     throw new LvmsyncError(
       'STREAM_UNKNOWN',
       'the stream is compressed, and this Node has no zstd',
@@ -47,7 +43,7 @@ export async function zstdDecompress(payload: Buffer, decodedBytes: number): Pro
   }
   let decoded: Buffer;
   try {
-    decoded = await run(decompress, payload, {
+    decoded = await run('zstdDecompress', payload, {
       maxOutputLength: decodedBytes,
       params: { [WINDOW_LOG_MAX_PARAMETER]: WINDOW_LOG_MAX },
     });
@@ -60,12 +56,14 @@ export async function zstdDecompress(payload: Buffer, decodedBytes: number): Pro
   return decoded;
 }
 
-function run(
-  transform: Transform | undefined,
+async function run(
+  name: 'zstdCompress' | 'zstdDecompress',
   bytes: Buffer,
   options: TransformOptions,
 ): Promise<Buffer> {
-  if (transform === undefined) return Promise.reject(new Error('this Node has no zstd'));
+  const zlib = await import('node:zlib'); // not before it is wanted
+  const transform = (zlib as Partial<Record<typeof name, Transform>>)[name];
+  if (transform === undefined) throw new Error('this Node has no zstd');
   return new Promise((resolve, reject) => {
     transform(bytes, options, (error, result) => (error ? reject(error) : resolve(result)));
   });

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import { findAddonFile, STANDALONE_FILE } from '../block/installation.js';
 import { LvmsyncError } from '../errors.js';
 import { GREETING, HEADER_BYTES, LOADER_SCRIPT, type PackedFile } from './bootstrap-loader.js';
@@ -152,6 +151,7 @@ async function packFile(name: string, path: string): Promise<Packed> {
     });
   }
   const sha256 = createHash('sha256').update(data).digest('hex');
+  const { gzip } = await import('node:zlib'); // not before it is wanted
   const packed = await promisify(gzip)(data);
   return { file: { name, packedBytes: packed.length, sha256 }, data: packed };
 }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, test } from 'node:test';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { addPiece, createBatch } from '#lvmsync/block/batch.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
-import { exposeGarbageCollector } from './engine-fixture.js';
+import { repositoryRoot } from '../support/repository.js';
+import { exposeGarbageCollector, temporaryDirectory } from './engine-fixture.js';
 
 const HUGE_PAGES = '/sys/kernel/mm/transparent_hugepage/enabled';
 const MIB = 2 ** 20;
@@ -13,13 +17,16 @@ const collectGarbage = exposeGarbageCollector();
 describe('the memory of the native engine', () => {
   const skip = !existsSync(HUGE_PAGES) && 'this kernel has no transparent huge pages';
 
-  test('when a buffer has room for huge pages then it asks for them, and gives all back', {
+  test('when a read fills huge pages then there are some for what it fills, and all go back', {
     skip,
-  }, async () => {
-    const bytes = 4 * MIB + 4096;
+  }, async (t) => {
     const before = hugeMappings();
-    const during = hugeMappingsWith(3, bytes);
-    assert.equal(sum(during) - sum(before), 3 * bytes);
+    const during = await hugeMappingsAfter(await dataFile(t, 5 * MIB), {
+      bufferBytes: 4 * MIB + 4096,
+      pieceBytes: MIB,
+      count: 4,
+    });
+    assert.equal(sum(during) - sum(before), 4 * MIB);
     assert.ok(during.every(({ start }) => start % (2 * MIB) === 0));
 
     for (let round = 0; round < 3; round++) {
@@ -29,13 +36,24 @@ describe('the memory of the native engine', () => {
     assert.deepEqual(hugeMappings(), before);
   });
 
-  test('when a buffer is smaller than a huge page then it asks for none', { skip }, () => {
-    const before = hugeMappings();
-    const buffer = engine.allocate(2 * MIB - 1);
-    assert.deepEqual(hugeMappings(), before);
-    assert.equal(buffer.length, 2 * MIB - 1);
-  });
+  for (const [what, bufferBytes, pieceBytes, count] of [
+    ['a read is small', 4 * MIB, 4096, 256],
+    ['a buffer is smaller than a huge page', 2 * MIB - 4096, 2 * MIB - 4096, 1],
+  ] as const) {
+    test(`when ${what} then there are none`, { skip }, async (t) => {
+      const before = hugeMappings();
+      const path = await dataFile(t, 5 * MIB);
+      const during = await hugeMappingsAfter(path, { bufferBytes, pieceBytes, count });
+      assert.deepEqual(during, before);
+    });
+  }
 });
+
+async function dataFile(t: TestContext, bytes: number): Promise<string> {
+  const path = join(await temporaryDirectory(t, repositoryRoot), 'data');
+  await writeFile(path, Buffer.alloc(bytes, 1));
+  return path;
+}
 
 interface Mapping {
   start: number;
@@ -57,12 +75,23 @@ function hugeMappings(): Mapping[] {
   return mappings;
 }
 
-/** In a function of its own, so that no frame holds on to a buffer. */
-function hugeMappingsWith(count: number, bytes: number): Mapping[] {
-  const buffers = Array.from({ length: count }, () => engine.allocate(bytes).fill(1));
-  const mappings = hugeMappings();
-  assert.equal(buffers.length, count);
-  return mappings;
+interface Read {
+  bufferBytes: number;
+  pieceBytes: number;
+  count: number;
+}
+
+/** In a function of its own, so that no frame holds on to the buffer. */
+async function hugeMappingsAfter(path: string, read: Read): Promise<Mapping[]> {
+  const batch = createBatch(engine.allocate(read.bufferBytes), read.count);
+  for (let i = 0; i < read.count; i++) {
+    addPiece(batch, i * read.pieceBytes, read.pieceBytes, i * read.pieceBytes);
+  }
+  const file = await engine.open(path, { mode: 'read' });
+  await file.read(batch);
+  await file.close();
+  assert.equal(batch.buffer[0], 1);
+  return hugeMappings();
 }
 
 function sum(mappings: readonly Mapping[]): number {

@@ -81,6 +81,8 @@ test('when it is packed then it is small and holds what is needed and nothing el
     'bin/lvmsync',
     'bin/load.cjs',
     'dist/bundle/lvmsync.cjs',
+    'dist/bundle/ssh2.cjs',
+    'dist/bundle/licenses.txt',
     'dist/standalone/lvmsync.cjs',
     'dist/index.d.ts',
     'dist/man/lvmsync.1',

@@ -36,6 +36,21 @@ describe('only what a command needs is loaded', () => {
     );
   });
 
+  test('when ssh2 is loaded then nothing of HTTP is', async () => {
+    const listing = `
+      const { loadBundle } = require(${JSON.stringify(join(repositoryRoot, 'bin/load.cjs'))});
+      for (const load of Object.values(loadBundle('ssh2').exports)) load();
+      console.log(process.moduleLoadList.join('\\n'));
+    `;
+    const { stdout } = await runCommand(process.execPath, ['-e', listing]);
+    const loaded = stdout.toString().split('\n');
+    assert.ok(loaded.includes('NativeModule dns'));
+    assert.deepEqual(
+      loaded.filter((name) => / (https?|tls)$/.test(name)),
+      [],
+    );
+  });
+
   test('when help goes to a reader that has read enough then there is no complaint', async () => {
     const line = `"$0" "$1" --help | true; exit "\${PIPESTATUS[0]}"`;
     const { status, stderr } = await runCommand('bash', [
@@ -65,15 +80,17 @@ describe('the code that was compiled when the bundle was built', () => {
     symlinkSync(join(repositoryRoot, 'node_modules'), join(root, 'node_modules'));
   }
 
-  /** What is said to a command line without words, and whether V8 took the code. */
-  async function start(): Promise<{ said: string; taken: boolean }> {
+  /** What is said to a command line without words, and which bundles' code V8 took. */
+  async function start(): Promise<{ said: string; taken: string[] }> {
     const asked = `
-      const { main, script } = require(${JSON.stringify(join(root, 'bin/load.cjs'))}).loadBundle();
-      console.log(script.cachedDataRejected === false);
-      main([]);
+      const { loadBundle } = require(${JSON.stringify(join(root, 'bin/load.cjs'))});
+      for (const name of ['lvmsync', 'ssh2']) {
+        if (loadBundle(name).script.cachedDataRejected === false) console.log(name);
+      }
+      loadBundle('lvmsync').exports.main([]);
     `;
     const { stdout, stderr } = await runCommand(process.execPath, ['-e', asked]);
-    return { said: stderr, taken: stdout.toString() === 'true\n' };
+    return { said: stderr, taken: stdout.toString().split('\n').filter(Boolean) };
   }
 
   test('when this Node has built it then it is taken', async () => {
@@ -81,7 +98,8 @@ describe('the code that was compiled when the bundle was built', () => {
     const builtBy = head.toString().split(' ')[2];
     const { said, taken } = await start();
     assert.match(said, /no snapshot given/);
-    assert.equal(taken, builtBy === process.version, `built by ${builtBy}`);
+    const all = builtBy === process.version ? ['lvmsync', 'ssh2'] : [];
+    assert.deepEqual(taken, all, `built by ${builtBy}`);
   });
 
   test('when the bundle is another one of the same length then it is not taken', async () => {
@@ -94,7 +112,7 @@ describe('the code that was compiled when the bundle was built', () => {
     writeFileSync(bundle, other);
     const { said, taken } = await start();
     assert.match(said, /No Snapshot Given/);
-    assert.ok(!taken);
+    assert.ok(!taken.includes('lvmsync'));
   });
 
   for (const [what, change] of [
@@ -107,7 +125,7 @@ describe('the code that was compiled when the bundle was built', () => {
       change();
       const { said, taken } = await start();
       assert.match(said, /^FATAL ERROR: no snapshot given/);
-      assert.ok(!taken);
+      assert.ok(!taken.includes('lvmsync'));
     });
   }
 });

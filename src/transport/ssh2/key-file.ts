@@ -65,7 +65,7 @@ export function decryptKey(ssh2: Ssh2, text: Buffer, passphrase: string): Parsed
 
 /** An ssh2 key of a blob or a file's text; `undefined` where ssh2 knows no such key. */
 export function parse(ssh2: Ssh2, data: Buffer, passphrase?: string): ParsedKey | undefined {
-  const parsed: unknown = ssh2.utils.parseKey(data, passphrase);
+  const parsed: unknown = ssh2.parseKey(data, passphrase);
   const key: unknown = Array.isArray(parsed) ? parsed[0] : parsed;
   return key === undefined || key instanceof Error ? undefined : (key as ParsedKey);
 }

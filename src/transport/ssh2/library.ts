@@ -1,10 +1,16 @@
 import { sealedInPlaceOf } from './sealing-cipher.js';
 
 /**
- * The `ssh2` package, loaded only when a connection is wanted: it takes a while. Its insides are
- * used, too, so that package.json names one version of it.
+ * What is used of the `ssh2` package, loaded only when a connection is wanted: it takes a while.
+ * Its main file loads Node's HTTP as well, so that its parts are asked for, and its insides are used,
+ * too: package.json names one version of it.
  */
-export type Ssh2 = typeof import('ssh2');
+export interface Ssh2 {
+  BaseAgent: typeof import('ssh2').BaseAgent;
+  Client: typeof import('ssh2').Client;
+  OpenSSHAgent: typeof import('ssh2').OpenSSHAgent;
+  parseKey: typeof import('ssh2').utils.parseKey;
+}
 
 let loading: Promise<Ssh2> | undefined;
 
@@ -17,8 +23,11 @@ async function load(): Promise<Ssh2> {
   const ciphers = await loadCiphers();
   // First: whoever creates ciphers keeps the function that is there when it is loaded itself.
   ciphers.createCipher = sealedInPlaceOf(ciphers.createCipher);
-  const { default: ssh2 } = await import('ssh2');
-  return ssh2;
+  const { default: Client } = await import('ssh2/lib/client.js');
+  const { default: agents } = await import('ssh2/lib/agent.js');
+  const { default: keys } = await import('ssh2/lib/protocol/keyParser.js');
+  const { BaseAgent, OpenSSHAgent } = agents;
+  return { BaseAgent, Client, OpenSSHAgent, parseKey: keys.parseKey };
 }
 
 /**

@@ -1,4 +1,4 @@
-/** What of ssh2's insides is looked at or replaced, which its types leave out. */
+/** What of ssh2 is loaded, looked at or replaced, and left out by its types. */
 declare module 'ssh2/lib/protocol/crypto.js' {
   /** Encrypts what is sent. */
   export interface Cipher {
@@ -28,4 +28,22 @@ declare module 'ssh2/lib/protocol/crypto.js' {
 
   const internals: { bindingAvailable: boolean; createCipher: CreateCipher };
   export default internals;
+}
+
+declare module 'ssh2/lib/client.js' {
+  export { Client as default } from 'ssh2';
+}
+
+declare module 'ssh2/lib/agent.js' {
+  import type { BaseAgent, OpenSSHAgent } from 'ssh2';
+
+  const agents: { BaseAgent: typeof BaseAgent; OpenSSHAgent: typeof OpenSSHAgent };
+  export default agents;
+}
+
+declare module 'ssh2/lib/protocol/keyParser.js' {
+  import type { utils } from 'ssh2';
+
+  const keys: Pick<typeof utils, 'parseKey'>;
+  export default keys;
 }
