@@ -1,5 +1,6 @@
 import { PassThrough, Writable } from 'node:stream';
 import { LvmsyncError } from '../errors.js';
+import { nextTurn } from '../extents/turns.js';
 import type { ByteSource } from '../stream/bytes.js';
 import type { Channel, ChannelEnd } from './channel.js';
 
@@ -18,7 +19,8 @@ export function localChannel(run: LocalReceiver): Channel {
   const pipe = localPipe();
   const output = new PassThrough({ highWaterMark: WAITING_BYTES });
   output.on('error', () => {});
-  const end = Promise.resolve()
+  // In a turn of its own: that of the sender, who has just begun, is long enough.
+  const end = nextTurn()
     .then(() => run(pipe.source, output))
     .then(
       (): ChannelEnd => ({ status: 0, signal: null }),
