@@ -48,8 +48,8 @@ const INTERVAL_MS: Readonly<Record<Exclude<Kind, 'none'>, number>> = {
 };
 /** A shorter run is over before anybody has read its line. */
 const DRAW_AFTER_SECONDS = 0.3;
-/** Until then the disks have got something to do, and the processor has time for it. */
-const SOCKET_AFTER_MS = 10;
+/** A shorter run is over before anybody has asked for it. */
+const SOCKET_AFTER_MS = 100;
 /** A reader so far behind misses lines. */
 const MAX_WAITING_BYTES = 64 << 10;
 const LAST_LINE_MS = 1000;
