@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Channel, Client } from 'ssh2';
+import { isTurnOver, nextTurn } from '../../extents/turns.js';
 import { insidesOf, type Outgoing, protocolOf } from './internals.js';
 import { isSealing, MOST_AROUND_MESSAGE_BYTES, type SealingCipher } from './sealing-cipher.js';
 
@@ -26,18 +27,23 @@ export function batchChannels(client: Client, socket: Duplex): (channel: Channel
   const protocol = protocolOf(client);
   const free: Buffer[] = [];
 
-  function send(cipher: SealingCipher, { id, packetSize }: Outgoing, data: Buffer): void {
+  /** Sends as much as this turn of the event loop is for, and tells how many bytes that were. */
+  function send(cipher: SealingCipher, { id, packetSize }: Outgoing, data: Buffer): number {
     const packetBytes = Math.min(packetSize, MOST_PACKET_BYTES);
-    for (let at = 0; at < data.length; at += BATCH_BYTES) {
-      const part = data.subarray(at, at + BATCH_BYTES);
+    let sent = 0;
+    while (sent < data.length) {
+      const part = data.subarray(sent, sent + BATCH_BYTES);
       const buffer = free.pop() ?? Buffer.allocUnsafeSlow(SEALED_BYTES);
       const sealedBytes = cipher.sealer.sealData(id, packetBytes, part, buffer);
       cipher.outSeqno = (cipher.outSeqno + Math.ceil(part.length / packetBytes)) >>> 0;
-      if (!socket.writable) return;
+      sent += part.length;
+      if (!socket.writable) return data.length;
       socket.write(buffer.subarray(0, sealedBytes), () => {
         if (free.length < MAX_FREE) free.push(buffer);
       });
+      if (isTurnOver()) break;
     }
+    return sent;
   }
 
   return (channel) => {
@@ -53,11 +59,16 @@ export function batchChannels(client: Client, socket: Duplex): (channel: Channel
         return;
       }
       const bytes = Math.min(data.length, outgoing.window);
-      outgoing.window -= bytes;
+      let sent: number;
       try {
-        send(cipher, outgoing, data.subarray(0, bytes));
+        sent = send(cipher, outgoing, data.subarray(0, bytes));
       } catch (error) {
         callback(error as Error);
+        return;
+      }
+      outgoing.window -= sent;
+      if (sent < bytes) {
+        void nextTurn().then(() => insides._write(data.subarray(sent), encoding, callback));
         return;
       }
       if (bytes === data.length) {
