@@ -1,6 +1,7 @@
 /** Opens further links to a receiver, as docs/protocol.md has them ("Links"). */
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
+import { inTurns } from '../extents/turns.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { type Opened, type OpenRequest, parseOpened } from '../stream/messages.js';
@@ -171,9 +172,15 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
     if (channels * streams === 1) return;
     for (let i = 1; i < streams && openStream !== undefined; i++) openers.push(openStream());
     const connections = streams + (sameConnection.isApart && channels > 1 ? 1 : 0);
-    const joins = Array.from({ length: channels - 1 }, () => openOne(sameConnection, opened));
-    for (const opener of openers) {
-      for (let i = 0; i < channels; i++) joins.push(openOne(opener, opened));
+    const wanted = [
+      ...Array.from({ length: channels - 1 }, () => sameConnection),
+      ...openers.flatMap((opener) => Array.from({ length: channels }, () => opener)),
+    ];
+    const joins: Promise<void>[] = [];
+    for await (const opener of inTurns(wanted)) {
+      const join = openOne(opener, opened);
+      join.catch(() => undefined); // met below
+      joins.push(join);
     }
     await settleAll(joins);
     onNote?.(
