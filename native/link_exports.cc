@@ -1,5 +1,7 @@
 #include "link_exports.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <cstdint>
 #include <memory>
@@ -31,6 +33,21 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
     return std::make_shared<SocketLink>(std::move(accepted));
   });
   result.Set("handle", EnvironmentOf(info)->listeners().Add(std::move(listener)));
+  return result;
+}
+
+// adoptSocket(fd): { handle } or { errno }
+Napi::Value AdoptSocket(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
+  // One of our own: the caller's may be closed, and its number given away, while this is written.
+  Descriptor socket(fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0));
+  Napi::Object result = Napi::Object::New(info.Env());
+  if (!socket.valid()) {
+    result.Set("errno", errno);
+    return result;
+  }
+  auto link = std::make_shared<SocketLink>(std::move(socket));
+  result.Set("handle", EnvironmentOf(info)->links().Add(std::move(link)));
   return result;
 }
 
@@ -95,6 +112,7 @@ Napi::Value CloseLink(const Napi::CallbackInfo& info) {
 
 void ExportLinks(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<ListenUnix>(env, "listenUnix"));
+  exports.Set("adoptSocket", Napi::Function::New<AdoptSocket>(env, "adoptSocket"));
   exports.Set("acceptLink", Napi::Function::New<AcceptLink>(env, "acceptLink"));
   exports.Set("readLink", Napi::Function::New<ReadLink>(env, "readLink"));
   exports.Set("writeLink", Napi::Function::New<WriteLink>(env, "writeLink"));

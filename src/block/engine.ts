@@ -48,6 +48,13 @@ export interface Engine {
    */
   listenUnix?(path: string): Listening;
   /**
+   * A link over a connected socket of Node's, which stays Node's to close, but which it does not
+   * read or write any more. Where it is missing, the socket itself has to do.
+   *
+   * @throws Error that says why it cannot
+   */
+  adoptSocket?(fd: number): EngineLink;
+  /**
    * Listens for TLS 1.3 by the key alone, on a free port of a numeric address, and reads past
    * Node's streams. Where it is missing, Node's own TLS has to do.
    *

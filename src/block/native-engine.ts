@@ -9,6 +9,7 @@ import { type IoFailure, openError } from './io-errors.js';
 import { completeLimits, type IoLimits } from './io-limits.js';
 import { type InputCall, inputOf } from './native-input.js';
 import {
+  adoptSocket,
   connectByTls,
   hasTls,
   type LinkAddon,
@@ -136,6 +137,7 @@ export function createNativeEngine(
       addon.enlargePipe(fd);
       return inputOf(description, (...call) => addon.readInput(fd, ...call));
     },
+    adoptSocket: (fd) => adoptSocket(addon, fd),
     listenUnix: (path) => listenAtPath(addon, path),
     ...(hasTls(addon) && {
       listenTls: (host, key) => listenForTls(addon, host, key),

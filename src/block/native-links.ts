@@ -5,6 +5,8 @@ import { type InputCall, inputOf } from './native-input.js';
 
 export interface LinkAddon {
   listenUnix(path: string): { errno: number } | { handle: number };
+  /** A link over a duplicate of the descriptor. */
+  adoptSocket(fd: number): { errno: number } | { handle: number };
   /** Answers the handle of a link, or 0 after `closeListener`. */
   acceptLink(listener: number, done: (handle: number) => void): void;
   closeListener(listener: number): void;
@@ -40,6 +42,13 @@ export function listenAtPath(addon: LinkAddon, path: string): Listening {
   const answer = addon.listenUnix(path);
   if ('errno' in answer) throw new Error(describeErrno(errnoName(answer.errno)));
   return listeningOf(addon, answer.handle);
+}
+
+/** As `Engine.adoptSocket`. */
+export function adoptSocket(addon: LinkAddon, fd: number): EngineLink {
+  const answer = addon.adoptSocket(fd);
+  if ('errno' in answer) throw new Error(describeErrno(errnoName(answer.errno)));
+  return linkOf(addon, answer.handle);
 }
 
 /** As `Engine.listenTls`. */

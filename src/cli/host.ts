@@ -56,7 +56,7 @@ function openPlainTransport(
   const { remoteCommand } = options;
   if (options.rsh !== undefined) {
     const address = sshHostArgument(user, host);
-    return rshTransport({ command: options.rsh, host: address, remoteCommand });
+    return rshTransport({ command: options.rsh, host: address, remoteCommand, engine });
   }
   return sshTransport({
     user,

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import type { Writable } from 'node:stream';
+import { Writable } from 'node:stream';
+import type { EngineLink } from '../block/engine.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { streamSource } from './byte-source.js';
 
@@ -26,6 +27,25 @@ export interface LinkOpener {
   close(): Promise<void>;
   /** Whether that connection is another one than the channel's. */
   readonly isApart?: true;
+}
+
+/** Bytes that may wait here before a write asks the sender to hold. */
+const WAITING_BYTES = 1 << 20;
+
+/** What is written goes to the link by a thread of the engine's, not by this one. */
+export function engineInput({ write, end }: EngineLink): Writable {
+  const input = new Writable({
+    highWaterMark: WAITING_BYTES,
+    autoDestroy: false, // the other direction goes on
+    write(chunk: Buffer, _encoding, callback) {
+      write(chunk).then(() => callback(), callback);
+    },
+    final(callback) {
+      end().then(() => callback(), callback);
+    },
+  });
+  input.on('error', () => {}); // whoever writes meets it
+  return input;
 }
 
 /** A connected socket with `allowHalfOpen`, so that each direction ends by itself. */

@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Engine } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import type { Channel, ChannelEnd, Transport } from './channel.js';
+import { engineInput } from './link.js';
 import { opensshLinks } from './openssh-links.js';
 import { remoteCommandLine } from './remote-command.js';
 
@@ -16,6 +18,7 @@ export interface RshOptions {
   host: string;
   /** Words for the remote shell in place of `argv[0]`, passed as given: `sudo lvmsync`. */
   remoteCommand?: string | undefined;
+  engine?: Pick<Engine, 'adoptSocket'> | undefined;
 }
 
 /** The exit status by which `ssh` says that it, not the remote command, failed (ssh(1)). */
@@ -45,7 +48,7 @@ export function rshTransport(options: RshOptions): Transport {
       const child = spawn(program, [...programArgs, options.host, line], {
         stdio: ['pipe', 'pipe', 'pipe'],
       });
-      channel = childChannel(child, { description, program }, onStderr);
+      channel = childChannel(child, { description, program }, onStderr, options.engine);
       await once(child, 'spawn');
     } catch (error) {
       throw cannotStart(program, error);
@@ -76,18 +79,21 @@ function childChannel(
   child: ChildProcessByStdio<Writable, Readable, Readable>,
   names: { description: string; program: string },
   onStderr: (chunk: Buffer) => void,
+  engine: RshOptions['engine'],
 ): Channel {
   // A far side that stops reading shows as EPIPE here; how it ended says why, so that is kept.
   child.stdin.on('error', () => {});
   child.stdout.on('error', () => {});
   child.stderr.on('error', () => {});
   child.stderr.on('data', onStderr);
+  const { input, closeInput } = openInput(child.stdin, engine);
   const stderrClosed = once(child.stderr, 'close');
   const end = new Promise<ChannelEnd>((resolve) => {
     child.once('error', (error) => {
       resolve({ status: null, signal: null, error: cannotStart(names.program, error) });
     });
     child.once('exit', async (status, signal) => {
+      closeInput();
       // A process that `ssh` left behind (ControlPersist) may hold standard error open for ever.
       await Promise.race([stderrClosed, delay(STDERR_GRACE_MS, undefined, { ref: false })]);
       child.stderr.destroy();
@@ -96,16 +102,43 @@ function childChannel(
   });
   return {
     description: names.description,
-    input: child.stdin,
+    input,
     output: child.stdout,
     end,
     destroy() {
+      closeInput();
       child.stdin.destroy();
       child.stdout.destroy();
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), KILL_GRACE_MS);
       timer.unref();
       child.once('exit', () => clearTimeout(timer));
+    },
+  };
+}
+
+/**
+ * The standard input of a child: a socket, and what the kernel takes of a record at a time is a
+ * long turn of this thread when it has to look for memory.
+ */
+function openInput(
+  stdin: Writable,
+  engine: RshOptions['engine'],
+): { input: Writable; closeInput(): void } {
+  // Of Node, undocumented: the descriptor of a socket.
+  const { fd = -1 } = (stdin as { _handle?: { fd?: number } })._handle ?? {};
+  if (engine?.adoptSocket === undefined || fd < 0) return { input: stdin, closeInput() {} };
+  const link = engine.adoptSocket(fd);
+  const input = engineInput(link);
+  input.once('finish', () => {
+    link.close();
+    stdin.destroy();
+  });
+  return {
+    input,
+    closeInput() {
+      link.close();
+      input.destroy();
     },
   };
 }

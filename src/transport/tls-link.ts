@@ -3,17 +3,13 @@
  * SSH channel, so that SSH's authentication of both ends holds here too.
  */
 import { once } from 'node:events';
-import { Writable } from 'node:stream';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { Engine, EngineLink, TlsAddress } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
-import { type Link, socketLink } from './link.js';
+import { engineInput, type Link, socketLink } from './link.js';
 
 export const IDENTITY = 'lvmsync';
-
-/** Bytes that may wait here before a write asks the sender to hold. */
-const WAITING_BYTES = 1 << 20;
 
 /** The cipher suite is the one that Node's kind of pre-shared key is for (SHA-256). */
 const ONLY_PSK = {
@@ -79,23 +75,13 @@ async function connectByEngine(
   throw failure;
 }
 
-function engineLink({ source, write, end, close }: EngineLink): Link {
-  const input = new Writable({
-    highWaterMark: WAITING_BYTES,
-    autoDestroy: false, // the other direction goes on
-    write(chunk: Buffer, _encoding, callback) {
-      write(chunk).then(() => callback(), callback);
-    },
-    final(callback) {
-      end().then(() => callback(), callback);
-    },
-  });
-  input.on('error', () => {}); // whoever writes meets it
+function engineLink(link: EngineLink): Link {
+  const input = engineInput(link);
   return {
     input,
-    source,
+    source: link.source,
     destroy() {
-      close();
+      link.close();
       input.destroy();
     },
   };
