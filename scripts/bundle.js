@@ -10,7 +10,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -46,6 +46,8 @@ async function buildBundle(name, options) {
   if (/[^\0-\x7f]/.test(text)) throw new Error(`${path} is not ASCII`);
   const digest = createHash('sha256').update(contents).digest('hex');
   mkdirSync(dirname(path), { recursive: true });
+  // Or what is kept would depend on what an earlier build has kept.
+  rmSync(`${path}.cache`, { force: true });
   // Wrapped as Node would do it, at the price of another copy.
   const parameters = 'exports, require, module, __filename, __dirname, loadBundle';
   writeFileSync(path, `// ${digest}\n(function (${parameters}) {${text}\n});\n`);

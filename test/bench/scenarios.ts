@@ -65,16 +65,18 @@ function scattered(originBytes: number, chunkBytes: number, oneIn: number, run: 
     .flatMap((place) => Array.from({ length: run }, (_, i) => place * run + i));
 }
 
+function tinyPlan(scale: number): VolumePlan {
+  const originBytes = scaled(256 * MIB, Math.max(scale, 0.1));
+  const changedChunks = scattered(originBytes, 4 * KIB, 100, 1).slice(0, 655);
+  return { originBytes, chunkBytes: 4 * KIB, changedChunks };
+}
+
 export const SCENARIOS: readonly Scenario[] = [
   // First what takes milliseconds: what comes later leaves the machine's memory and disk busy.
   {
     name: 'tiny',
     title: '655 chunks of 4 KiB of 256 MiB, both ends on this machine',
-    plan(scale) {
-      const originBytes = scaled(256 * MIB, Math.max(scale, 0.1));
-      const changedChunks = scattered(originBytes, 4 * KIB, 100, 1).slice(0, 655);
-      return { originBytes, chunkBytes: 4 * KIB, changedChunks };
-    },
+    plan: tinyPlan,
     contenders: [oursLocal('lvmsync'), node('node -e 0', '-e', '0'), node('lvmsync --version')],
     reference: 'node -e 0',
     runsPerRound: 5,
@@ -83,11 +85,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'far-tiny',
     title: '655 chunks of 4 KiB of 256 MiB, 40 ms away',
-    plan(scale) {
-      const originBytes = scaled(256 * MIB, Math.max(scale, 0.1));
-      const changedChunks = scattered(originBytes, 4 * KIB, 100, 1).slice(0, 655);
-      return { originBytes, chunkBytes: 4 * KIB, changedChunks };
-    },
+    plan: tinyPlan,
     contenders: [lvmsync, connectOnly()],
     reference: 'ssh2, connect and run true',
     roundTripMs: 40,
