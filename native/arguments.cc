@@ -36,6 +36,12 @@ Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
   return Napi::Value();
 }
 
+Napi::Object ErrnoAnswer(Napi::Env env, int error) {
+  auto answer = Napi::Object::New(env);
+  answer.Set("errno", error);
+  return answer;
+}
+
 Environment* EnvironmentOf(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Environment>();
 }

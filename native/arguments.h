@@ -14,6 +14,9 @@ namespace lvmsync {
 // Throws a TypeError in JavaScript; the caller returns at once.
 Napi::Value ThrowTypeError(Napi::Env env, const char* message);
 
+// What a call that failed answers: { errno }.
+Napi::Object ErrnoAnswer(Napi::Env env, int error);
+
 // That of the caller.
 Environment* EnvironmentOf(const Napi::CallbackInfo& info);
 

@@ -24,14 +24,11 @@ Napi::Value ListenUnix(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) return ThrowTypeError(info.Env(), "path must be a string");
   Descriptor socket;
   const int error = ListenAt(info[0].As<Napi::String>(), &socket);
-  Napi::Object result = Napi::Object::New(info.Env());
-  if (error != 0) {
-    result.Set("errno", error);
-    return result;
-  }
+  if (error != 0) return ErrnoAnswer(info.Env(), error);
   auto listener = std::make_shared<Listener>(std::move(socket), [](Descriptor accepted) {
     return std::make_shared<SocketLink>(std::move(accepted));
   });
+  Napi::Object result = Napi::Object::New(info.Env());
   result.Set("handle", EnvironmentOf(info)->listeners().Add(std::move(listener)));
   return result;
 }
@@ -41,12 +38,9 @@ Napi::Value AdoptSocket(const Napi::CallbackInfo& info) {
   if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "fd must be a number");
   // One of our own: the caller's may be closed, and its number given away, while this is written.
   Descriptor socket(fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0));
-  Napi::Object result = Napi::Object::New(info.Env());
-  if (!socket.valid()) {
-    result.Set("errno", errno);
-    return result;
-  }
+  if (!socket.valid()) return ErrnoAnswer(info.Env(), errno);
   auto link = std::make_shared<SocketLink>(std::move(socket));
+  Napi::Object result = Napi::Object::New(info.Env());
   result.Set("handle", EnvironmentOf(info)->links().Add(std::move(link)));
   return result;
 }

@@ -34,11 +34,8 @@ Napi::Value ListenTls(const Napi::CallbackInfo& info) {
   if (const char* wrong = ReadKey(info, 1, &key)) return ThrowTypeError(info.Env(), wrong);
   std::shared_ptr<Listener> listener;
   const int error = TlsLink::Listen(info[0].As<Napi::String>(), std::move(key), &listener);
+  if (error != 0) return ErrnoAnswer(info.Env(), error);
   Napi::Object result = Napi::Object::New(info.Env());
-  if (error != 0) {
-    result.Set("errno", error);
-    return result;
-  }
   result.Set("port", PortOf(listener->fd()));
   result.Set("handle", EnvironmentOf(info)->listeners().Add(std::move(listener)));
   return result;
