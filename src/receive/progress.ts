@@ -7,6 +7,8 @@ import type { SenderHello } from '../stream/messages.js';
 export interface Progress {
   /** Tells one transfer from any other: the source, its size and its list of extents. */
   transfer: string;
+  /** Its source alone, whose list of changes may have grown since; older ones do not say. */
+  source: string | undefined;
   /** The sender's run that got there. */
   run: string;
   /** Nothing below it is missing on the target. */
@@ -58,10 +60,14 @@ export function transferName({ source }: SenderHello): string {
 
 function parse(text: string): ToldProgress | undefined {
   try {
-    const { transfer, run, durableOffset, target } = JSON.parse(text);
+    const { transfer, source, run, durableOffset, target } = JSON.parse(text);
     const named = typeof transfer === 'string' && typeof run === 'string';
     if (!named || !Number.isSafeInteger(durableOffset) || durableOffset < 0) return undefined;
-    return { transfer, run, durableOffset, target: parseTarget(target) };
+    return {
+      ...{ transfer, run, durableOffset },
+      source: typeof source === 'string' ? source : undefined,
+      target: parseTarget(target),
+    };
   } catch {
     return undefined;
   }

@@ -87,7 +87,12 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   const accept = await resumption(hello, progress);
   await answers?.write(encodeMessage(RECORD.accept, accept));
   const remember = (durableOffset: number) =>
-    progress.save({ transfer: transferName(hello), run: hello.run, durableOffset });
+    progress.save({
+      transfer: transferName(hello),
+      source: hello.source.id,
+      run: hello.run,
+      durableOffset,
+    });
   const checkpoints = createCheckpoints(applier, async (durableOffset) => {
     await remember(durableOffset);
     await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
@@ -147,17 +152,21 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   }
 }
 
-/** Whether this transfer continues the last one; what is remembered of any other is dropped. */
+/**
+ * Whether this transfer continues the last one. What is remembered of another source is dropped; of
+ * the same source with another list of changes, when this transfer changes the target in turn.
+ */
 async function resumption(hello: SenderHello, progress: ProgressFile): Promise<Accept> {
   const saved = await progress.load();
   if (saved === undefined) return {};
   if (saved.transfer === transferName(hello)) {
     return { resume: saved.durableOffset, resumeRun: saved.run };
   }
+  if (saved.source === hello.source.id) {
+    return { startsOver: 'there are other changes than when it was interrupted', begun: true };
+  }
   await progress.clear();
-  return {
-    startsOver: 'the interrupted transfer was of another source or another list of changes',
-  };
+  return { startsOver: 'the interrupted transfer was of another source' };
 }
 
 /** Tells the sender why nothing more will come; false when that cannot be told any more. */

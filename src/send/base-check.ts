@@ -23,7 +23,7 @@ export interface BaseCheckOptions {
   engine: Engine;
   base: BaseCheck;
   /**
-   * Whether an interrupted transfer of the same changes has left chunks that are neither old nor
+   * Whether an interrupted transfer of the same source has left chunks that are neither old nor
    * new. Known only when the receiver has answered; a sample is asked for without waiting.
    */
   interrupted: Promise<boolean>;

@@ -204,7 +204,9 @@ async function converse(options: Conversation): Promise<SendReport> {
     // Nothing is waited for before the checks are on their way: they cost no further round trip.
     await writeOpening(writer, options, attempts.run);
     const accepted = answers.accept.then(({ payload }) => parseAccept(payload));
-    const interrupted = accepted.then(({ resume }) => resume !== undefined);
+    const interrupted = accepted.then(
+      ({ resume, begun }) => resume !== undefined || begun === true,
+    );
     interrupted.catch(() => undefined); // met below
     watcher?.phase('check');
     const { links: wishes = ONE_LINK } = options;

@@ -38,6 +38,8 @@ export interface Accept {
   resumeRun?: string;
   /** Why an earlier, interrupted transfer cannot be continued. */
   startsOver?: string;
+  /** That one was of the same source: the target may hold chunks that are neither old nor new. */
+  begun?: true;
 }
 
 /** What further links a sender asks for. */
@@ -123,6 +125,7 @@ export function parseAccept(payload: Buffer): Accept {
     ...(fields.resume !== undefined && { resume: count(fields, 'resume') }),
     ...(fields.resumeRun !== undefined && { resumeRun: text(fields, 'resumeRun') }),
     ...(fields.startsOver !== undefined && { startsOver: printable(text(fields, 'startsOver')) }),
+    ...(fields.begun === true && { begun: true }),
   };
 }
 

@@ -14,6 +14,8 @@ const MOUNT = '/run/origin';
 const FILE = `${MOUNT}/data`;
 const ACKNOWLEDGED = '/run/acknowledged';
 const PID = '/run/writer.pid';
+/** For a shell: a killed process lives on for a moment, and keeps its files open. */
+const END_WRITER = `pid=$(cat ${PID}); kill -9 $pid 2>/dev/null; while kill -0 $pid 2>/dev/null; do sleep 0.05; done`;
 const SLOTS = 2048;
 const SLOT_BYTES = 4096;
 
@@ -34,7 +36,7 @@ export async function useVolume(path: string, seed: number): Promise<BusyVolume>
   rmSync(ACKNOWLEDGED, { force: true });
   const writer = await startWriter(FILE, seed);
   return {
-    stop: `kill -9 $(cat ${PID}) 2>/dev/null; ! mountpoint -q ${MOUNT} || umount ${MOUNT}`,
+    stop: `${END_WRITER}; ! mountpoint -q ${MOUNT} || umount ${MOUNT}`,
     async check(copy) {
       await mustRun('e2fsck', ['-f', '-n', copy]);
       const mount = '/run/copy';
@@ -58,7 +60,7 @@ export async function useBareVolume(path: string, seed: number): Promise<BusyVol
   rmSync(ACKNOWLEDGED, { force: true });
   const writer = await startWriter(path, seed);
   return {
-    stop: `kill -9 $(cat ${PID}) 2>/dev/null; true`,
+    stop: END_WRITER,
     check: async (copy) => checkRecords(copy, ACKNOWLEDGED, seed),
     end: async () => {
       writer.kill('SIGKILL');

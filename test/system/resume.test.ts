@@ -18,6 +18,7 @@ const fixture = createStoreFixture(directory, {
 });
 const { origin, base, changedOffsets, target } = fixture;
 const originPath = join(directory, 'origin-1');
+const storePath = join(directory, 'store-1');
 
 /** For `-e`: the first `times` connections lose what the sender sends behind `bytes`. */
 function breakingRsh(name: string, times: number, bytes: number): string {
@@ -98,7 +99,32 @@ test('when an interrupted run left torn chunks then the next run is not refused 
   assert.ok(sameContent(path, origin));
 });
 
-test('when the interrupted run was of another list of changes then it starts over, and says so', async () => {
+test('when the origin was written on since the interrupted run then what that left is not refused', async () => {
+  const path = target('grown-list', base);
+  const rsh = breakingRsh('grown-list-rsh', 1, CUT_BYTES);
+  const whole = readFileSync(storePath);
+  const lastEntry = 65536 + (changedOffsets.length - 1) * 16;
+  const earlier = Buffer.from(origin);
+  for (const offset of changedOffsets) earlier.write('written again later', offset);
+  const lastOffset = changedOffsets.at(-1)!;
+  base.copy(earlier, lastOffset, lastOffset, lastOffset + 65536);
+  writeFileSync(storePath, Buffer.from(whole).fill(0, lastEntry, lastEntry + 16));
+  writeFileSync(originPath, earlier);
+  try {
+    await lvmsyncFails(send(rsh, path, '--retries', '0'), 7, /the stream ends/);
+  } finally {
+    writeFileSync(storePath, whole);
+    writeFileSync(originPath, origin);
+  }
+  // It fails before it changes anything: what was remembered is remembered still.
+  const early = breakingRsh('early-rsh', 1, 1024);
+  await lvmsyncFails(send(early, path, '--retries', '0'), 7, /the stream ends/);
+  const { stderr } = await lvmsyncOk(send(rsh, path, '--verify-base', 'full'));
+  assert.match(stderr, /^starting over: there are other changes than when it was interrupted$/m);
+  assert.ok(sameContent(path, origin));
+});
+
+test('when the interrupted run was of another source then it starts over, and says so', async () => {
   const path = target('other-list', base);
   const rsh = breakingRsh('other-list-rsh', 1, CUT_BYTES);
   await lvmsyncFails(send(rsh, path, '--retries', '0'), 7, /the stream ends/);
@@ -110,6 +136,6 @@ test('when the interrupted run was of another list of changes then it starts ove
   });
   writeFileSync(path, other.base);
   const { stderr } = await lvmsyncOk([...other.source, '-v', '-e', rsh, `backup:${path}`]);
-  assert.match(stderr, /^starting over: .*another/m);
+  assert.match(stderr, /^starting over: .*another source$/m);
   assert.ok(sameContent(path, other.origin));
 });

@@ -41,7 +41,10 @@ const MESSAGES: Record<string, Message> = {
     parse: parseReceiverHello,
     good: { version: '1', capabilities: [], target: { sizeBytes: 4096, kind: 'file' } },
   },
-  ACCEPT: { parse: parseAccept, good: { resume: 4096, resumeRun: 'one', startsOver: 'why' } },
+  ACCEPT: {
+    parse: parseAccept,
+    good: { resume: 4096, resumeRun: 'one', startsOver: 'why', begun: true },
+  },
   END: { parse: parseTotals, good: TOTALS },
   RECEIPT: { parse: parseReceipt, good: { ...TOTALS, flushed: true } },
   DURABLE: { parse: parseDurable, good: { offset: 4096 } },
@@ -52,7 +55,7 @@ const MESSAGES: Record<string, Message> = {
 };
 
 /** Fields that may be left out, and one whose absence means `false`. */
-const OPTIONAL = new Set(['run', 'resume', 'resumeRun', 'startsOver', 'hint', 'flushed']);
+const OPTIONAL = new Set(['run', 'resume', 'resumeRun', 'startsOver', 'begun', 'hint', 'flushed']);
 
 const WRONG: Record<string, Value[]> = {
   string: [1, null, true, [], {}],
