@@ -84,6 +84,8 @@ interface Place {
   probeDirectory: string;
 }
 
+const NOT_COUNTED = { near: undefined, far: undefined };
+
 async function runScenario(
   scenario: Scenario,
   place: Place,
@@ -98,8 +100,9 @@ async function runScenario(
   let sshd: TestSshd | undefined;
   try {
     const probed = scenario.withoutProbes ? undefined : place.probeDirectory;
+    const { near, far: counted } = scenario.withoutProbes ? NOT_COUNTED : place;
     sshd = await startSshd({
-      ...(place.far && { commandPrefix: place.far.prefix }),
+      ...(counted && { commandPrefix: counted.prefix }),
       environment: probeEnvironment(probed),
       maxSessions: 64,
     });
@@ -144,7 +147,8 @@ async function runScenario(
         if (!isBase) await volume.reset();
         isBase = contender.leavesTarget ?? false;
         const run = await measure(contender.argv(volume, far), {
-          ...place,
+          ...{ near, far: counted },
+          probeDirectory: place.probeDirectory,
           environment: probeEnvironment(probed),
         });
         row.runs.push(run);

@@ -33,7 +33,10 @@ export interface Scenario {
   runsPerRound?: number;
   /** The rates are of the whole volume, not of what has changed. */
   comparesAll?: true;
-  /** Takes so little that starting up is most of it: the probes would be measured too. */
+  /**
+   * Takes so little that starting up is most of it: the probes would be measured too, and the time
+   * that it takes to enter a control group, which is as long as `node -e 0`.
+   */
   withoutProbes?: true;
 }
 
