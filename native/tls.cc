@@ -17,8 +17,11 @@ namespace lvmsync {
 
 namespace {
 
-// Eight records: one system call for what would be sixteen.
-constexpr size_t kReadAheadBytes = 128 << 10;
+// A full record: its header, its content and that one's type, and the tag (RFC 8446, 5.2).
+constexpr size_t kRecordBytes = 5 + (16 << 10) + 1 + 16;
+// Four records, and what OpenSSL may leave free before them: one system call for what would be
+// eight. Not more, since it moves all that it has read ahead to the front for each record.
+constexpr size_t kReadAheadBytes = 4 * kRecordBytes + 8;
 // So many bytes of records for one system call.
 constexpr long kWriteBufferBytes = 256 << 10;
 
