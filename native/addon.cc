@@ -85,6 +85,13 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
       [](Napi::Env, void*, Lease* ended) { delete ended; }, lease.release());
 }
 
+// release(memory): what is under way there goes on with memory of its own
+Napi::Value Release(const Napi::CallbackInfo& info) {
+  if (!info[0].IsArrayBuffer()) return ThrowTypeError(info.Env(), "memory must be an ArrayBuffer");
+  info[0].As<Napi::ArrayBuffer>().Detach();
+  return info.Env().Undefined();
+}
+
 // open(path, write, exclusive, uring, done)
 Napi::Value Open(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) return ThrowTypeError(info.Env(), "path must be a string");
@@ -299,6 +306,7 @@ Napi::Value Crc32cByTablesNow(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
+  exports.Set("release", Napi::Function::New<Release>(env, "release"));
   exports.Set("setQueueDepth", Napi::Function::New<SetQueueDepth>(env, "setQueueDepth"));
   exports.Set("startUring", Napi::Function::New<StartUring>(env, "startUring"));
   exports.Set("open", Napi::Function::New<Open>(env, "open"));

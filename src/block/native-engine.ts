@@ -22,6 +22,7 @@ import { createNativeSealer, hasSealers, type SshAddon } from './native-ssh.js';
 /** What native/addon.cc exports. Every `done` is called once, with errno 0 for "no errno". */
 interface Addon extends LinkAddon, Partial<TlsAddon>, Partial<SshAddon> {
   allocate(bytes: number): ArrayBuffer;
+  release(memory: ArrayBuffer): void;
   /** For all files; an io_uring keeps what it was started with. */
   setQueueDepth(requests: number): void;
   /** Answers 0, or the errno that says why there is no io_uring. */
@@ -124,6 +125,7 @@ export function createNativeEngine(
     backend: uring ? 'io_uring' : 'threads',
     limits,
     allocate: (bytes) => Buffer.from(addon.allocate(bytes)),
+    release: (memory) => addon.release(memory.buffer as ArrayBuffer),
     crc32c: (bytes, seed = 0) => answer((done) => addon.crc32c(bytes, seed, done)),
     findZeroBlocks: (bytes, blockBytes) =>
       answer((done) => addon.findZeroBlocks(bytes, blockBytes, done)),

@@ -1,24 +1,32 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate as immediately } from 'node:timers/promises';
 
 /**
  * How long one may keep the event loop from progress, signals and connections, in milliseconds. What
  * is under way when it is over takes its time, too.
  */
-const TURN_MS = 2;
+const TURN_MS = 1;
 
-/** Of all who take turns together, since they share one thread. */
-let turnStart = performance.now();
+/**
+ * When somebody first asked in this turn, of all who take turns together, since they share one
+ * thread.
+ */
+let turnStart: number | undefined;
 
-/** True once the loop has waited for some milliseconds: then `await nextTurn()`. */
+/** True once the loop has waited for so long since the first who asked: then `await nextTurn()`. */
 export function isTurnOver(): boolean {
-  return performance.now() - turnStart >= TURN_MS;
+  const now = performance.now();
+  if (turnStart !== undefined) return now - turnStart >= TURN_MS;
+  turnStart = now;
+  setImmediate(() => {
+    turnStart = undefined;
+  });
+  return false;
 }
 
 export async function nextTurn(): Promise<void> {
   // What an event has led to goes on in the turn of that event: the next one is another.
-  await setImmediate();
-  await setImmediate();
-  turnStart = performance.now();
+  await immediately();
+  await immediately();
 }
 
 /**

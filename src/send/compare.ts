@@ -45,11 +45,14 @@ export async function compareGroups(
 ): Promise<number> {
   const { writer, inbox, checksInFlight = CHECKS_IN_FLIGHT } = options;
   const unanswered: Promise<void>[] = [];
+  const differing = createBatch(Buffer.alloc(0), MAX_RECORD_EXTENTS); // of one answer at a time
   let comparedCount = 0;
   for await (const { extents, hashes } of inTurns(groups)) {
     comparedCount += extents.count;
     const asked = copyOf(extents);
-    const answer = inbox.expect(RECORD.checked).then((checked) => take(checked, asked, options));
+    const answer = inbox.expect(RECORD.checked).then((checked) => {
+      take(checked, asked, differing, options);
+    });
     answer.catch(() => undefined); // met when its turn comes
     unanswered.push(answer);
     await writer.write(encodeTableRecord(RECORD.check, extents, hashes));
@@ -68,11 +71,11 @@ function copyOf({ count, offsets, lengths }: TableExtents): TableExtents {
 function take(
   { prologue, header }: Answer,
   asked: TableExtents,
+  differing: Batch,
   { limitBytes, onDifference, onEqual }: CompareOptions,
 ): void {
   const prologueBytes = RECORD_HEADER_BYTES + header.extentCount * TABLE_ENTRY_BYTES;
   const tablePosition = prologue.length - prologueBytes + RECORD_HEADER_BYTES;
-  const differing = createBatch(Buffer.alloc(0), MAX_RECORD_EXTENTS);
   readTable(prologue, tablePosition, header, limitBytes, differing);
   let next = 0;
   for (let i = 0; i < asked.count; i++) {

@@ -52,6 +52,7 @@ export async function* hashedGroups(options: HashedOptions): AsyncGenerator<Chec
     }
   } finally {
     await Promise.allSettled(inFlight.map(({ hashes }) => hashes));
+    for (const { buffer } of free) engine.release?.(buffer);
   }
 }
 

@@ -31,7 +31,7 @@ export function batchChannels(client: Client, socket: Duplex): (channel: Channel
   function send(cipher: SealingCipher, { id, packetSize }: Outgoing, data: Buffer): number {
     const packetBytes = Math.min(packetSize, MOST_PACKET_BYTES);
     let sent = 0;
-    while (sent < data.length) {
+    while (sent < data.length && !isTurnOver()) {
       const part = data.subarray(sent, sent + BATCH_BYTES);
       const buffer = free.pop() ?? Buffer.allocUnsafeSlow(SEALED_BYTES);
       const sealedBytes = cipher.sealer.sealData(id, packetBytes, part, buffer);
@@ -41,7 +41,6 @@ export function batchChannels(client: Client, socket: Duplex): (channel: Channel
       socket.write(buffer.subarray(0, sealedBytes), () => {
         if (free.length < MAX_FREE) free.push(buffer);
       });
-      if (isTurnOver()) break;
     }
     return sent;
   }
