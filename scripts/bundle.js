@@ -17,7 +17,8 @@ import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const BUNDLE_URL = "const bundleUrl = require('node:url').pathToFileURL(__filename).href;";
+// What bin/load.cjs and Node give a CommonJS module, and no class URL for it.
+const OWN_PATH = { 'import.meta.filename': '__filename', 'import.meta.dirname': '__dirname' };
 
 const common = {
   absWorkingDir: root,
@@ -90,8 +91,7 @@ const ssh2Addons = {
 await buildBundle('lvmsync', {
   entryPoints: ['dist/cli/main.js'],
   plugins: [ssh2InItsBundle],
-  define: { 'import.meta.url': 'bundleUrl', LVMSYNC_VERSION: JSON.stringify(version) },
-  banner: { js: BUNDLE_URL },
+  define: { ...OWN_PATH, LVMSYNC_VERSION: JSON.stringify(version) },
 });
 const ssh2Files = await buildBundle('ssh2', {
   stdin: {
@@ -122,11 +122,11 @@ const { metafile } = await build({
   // The addons of ssh2, without which it works.
   external: ['*.node', 'cpu-features'],
   define: {
-    'import.meta.url': 'bundleUrl',
+    ...OWN_PATH,
     LVMSYNC_STANDALONE: 'true',
     LVMSYNC_VERSION: JSON.stringify(version),
   },
-  banner: { js: `#!/usr/bin/env node\n${BUNDLE_URL}` },
+  banner: { js: '#!/usr/bin/env node' },
 });
 chmodSync(join(root, STANDALONE), 0o755);
 writeFileSync(

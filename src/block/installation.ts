@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import nodeGypBuild from 'node-gyp-build';
 
 /** Set by scripts/bundle.js, in the single file alone. */
@@ -12,10 +11,10 @@ const isStandalone = typeof LVMSYNC_STANDALONE !== 'undefined';
 
 /** All of the program in one file, which needs nothing else but, for the native engine, its addon. */
 export const STANDALONE_FILE = isStandalone
-  ? fileURLToPath(import.meta.url)
-  : fileURLToPath(new URL('../standalone/lvmsync.cjs', import.meta.url));
+  ? import.meta.filename
+  : join(import.meta.dirname, '../standalone/lvmsync.cjs');
 
-const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const PACKAGE_ROOT = join(import.meta.dirname, '../..');
 
 /**
  * The addon as it is handed out, which runs on any machine with that processor and glibc.
@@ -46,7 +45,7 @@ export function loadAddon(): unknown {
 
 function tryToLoad(): NonNullable<typeof loaded> {
   try {
-    return { addon: createRequire(import.meta.url)(ownAddonFile()) };
+    return { addon: createRequire(import.meta.filename)(ownAddonFile()) };
   } catch (error) {
     return { error };
   }
