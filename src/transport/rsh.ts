@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Engine } from '../block/engine.js';
+import type { Engine, EngineLink } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import type { Channel, ChannelEnd, Transport } from './channel.js';
@@ -125,10 +125,8 @@ function openInput(
   stdin: Writable,
   engine: RshOptions['engine'],
 ): { input: Writable; closeInput(): void } {
-  // Of Node, undocumented: the descriptor of a socket.
-  const { fd = -1 } = (stdin as { _handle?: { fd?: number } })._handle ?? {};
-  if (engine?.adoptSocket === undefined || fd < 0) return { input: stdin, closeInput() {} };
-  const link = engine.adoptSocket(fd);
+  const link = adopt(stdin, engine);
+  if (link === undefined) return { input: stdin, closeInput() {} };
   const input = engineInput(link);
   input.once('finish', () => {
     link.close();
@@ -141,6 +139,18 @@ function openInput(
       input.destroy();
     },
   };
+}
+
+/** Undefined where Node has to write: without an engine, or without a descriptor for it. */
+function adopt(stdin: Writable, engine: RshOptions['engine']): EngineLink | undefined {
+  // Of Node, undocumented: the descriptor of a socket.
+  const { fd = -1 } = (stdin as { _handle?: { fd?: number } })._handle ?? {};
+  if (fd < 0) return undefined;
+  try {
+    return engine?.adoptSocket?.(fd);
+  } catch {
+    return undefined;
+  }
 }
 
 function ownFailure(

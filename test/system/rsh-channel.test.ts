@@ -39,9 +39,14 @@ test('when -e is split then quotes keep spaces and a doubled quote stands for it
   assert.throws(() => rshTransport({ command: ' ', host: 'h' }), { code: 'USAGE' });
 });
 
+function noDescriptorLeft(): never {
+  throw new Error('too many open files');
+}
+
 /** Who writes to the standard input of the command. */
 for (const [who, engine] of [
   ['Node', undefined],
+  ['Node since the engine cannot', { adoptSocket: noDescriptorLeft }],
   ['the engine', loadEngine('native').engine],
 ] as const) {
   test(`when a command runs then bytes, standard error and status come through, written by ${who}`, async () => {
