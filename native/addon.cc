@@ -85,7 +85,7 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
       [](Napi::Env, void*, Lease* ended) { delete ended; }, lease.release());
 }
 
-// release(memory): what is under way there goes on with memory of its own
+// release(memory): detached; what is under way there keeps it until then
 Napi::Value Release(const Napi::CallbackInfo& info) {
   if (!info[0].IsArrayBuffer()) return ThrowTypeError(info.Env(), "memory must be an ArrayBuffer");
   info[0].As<Napi::ArrayBuffer>().Detach();

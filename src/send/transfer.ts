@@ -186,8 +186,12 @@ interface Conversation extends ConverseOptions {
   onEndSent?: () => void;
 }
 
+const MAY_BE_LEFT =
+  'what was discarded since the interrupted run may be left on the target: lvmsync verify --repair finds it';
+
 async function converse(options: Conversation): Promise<SendReport> {
-  const { source, peer, channel, answered, writer, inbox, attempts, onNote, watcher } = options;
+  const { source, peer, channel, answered, writer, inbox, attempts, watcher } = options;
+  const { onNote, onWarning } = options;
   let links: OpenedLinks | undefined;
   let skipping: Skipping | undefined;
   let body: Body | undefined;
@@ -231,6 +235,8 @@ async function converse(options: Conversation): Promise<SendReport> {
       body = undefined;
     }
     if (accept.startsOver !== undefined) onNote?.(`starting over: ${accept.startsOver}`);
+    // A list of a thin pool may lack what an earlier one had: neither volume holds that any more.
+    if (accept.begun && source.discarded !== undefined) onWarning?.(MAY_BE_LEFT);
     // What takes long is not begun for a wrong base.
     if (accept.resume !== undefined || options.skipUnchanged === 'always') await checked;
     const resumeOffset = accept.resume ?? 0;

@@ -49,6 +49,21 @@ describe('the memory of the native engine', () => {
   }
 });
 
+test('when memory is given back then it goes at once, but for what is under way there', async (t) => {
+  const file = await engine.open(await dataFile(t, 64 * MIB), { mode: 'read' });
+  const batch = createBatch(engine.allocate(64 * MIB), 64);
+  for (let i = 0; i < 64; i++) addPiece(batch, i * MIB, MIB, i * MIB);
+  await file.read(batch);
+  const before = process.memoryUsage.rss();
+  const again = file.read(batch);
+  engine.release?.(batch.buffer);
+  assert.equal(batch.buffer.length, 0);
+  await again;
+  await file.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(before - process.memoryUsage.rss() > 32 * MIB);
+});
+
 async function dataFile(t: TestContext, bytes: number): Promise<string> {
   const path = join(await temporaryDirectory(t, repositoryRoot), 'data');
   await writeFile(path, Buffer.alloc(bytes, 1));
