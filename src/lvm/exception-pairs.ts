@@ -1,6 +1,7 @@
 import type { BlockFile, Engine } from '../block/engine.js';
-import { createSettledReader } from './store-areas.js';
-import { readStoreHeader } from './store-header.js';
+import { readAreas, readSomeAreas } from './store-areas.js';
+import { countEntries, ENTRY_WORDS } from './store-entries.js';
+import { storeLayout } from './store-header.js';
 
 /** An exception as byte offsets: where the origin's chunk is, and where its old data is stored. */
 export interface ExceptionPair {
@@ -10,6 +11,8 @@ export interface ExceptionPair {
 
 export interface ReadPairsOptions {
   engine: Pick<Engine, 'allocate'>;
+  /** As the header said when the list was read. */
+  chunkBytes: number;
   /** How many exceptions to look at: those that were in the list when it was read. */
   exceptionCount: number;
   /** Read only so many areas, spread over the list by `random`. Default: all. */
@@ -19,35 +22,56 @@ export interface ReadPairsOptions {
 }
 
 const TWO_32 = 2 ** 32;
-const WORDS_PER_ENTRY = 4;
 
 /**
  * The exceptions of a store with the places of their old data, a metadata area at a time, each
  * ascending on the origin.
  *
- * @throws LvmsyncError as `readExceptions`
+ * They were on the disk when the list was read, and stay as they are: where the kernel writes their
+ * area once more, with others behind them, it writes them as they were. So one reading will do, of
+ * many areas at once.
+ *
+ * @throws LvmsyncError READ_FAILED
  */
 export async function* readExceptionPairs(
   store: BlockFile,
   options: ReadPairsOptions,
 ): AsyncGenerator<ExceptionPair[], void, void> {
-  const { engine, exceptionCount, sampleAreas, random = Math.random } = options;
-  const { layout } = await readStoreHeader(store, engine);
-  const { entriesPerArea, chunkBytes } = layout;
-  const readArea = createSettledReader(store, layout, { engine });
+  const { engine, chunkBytes, exceptionCount, sampleAreas, random = Math.random } = options;
+  const layout = storeLayout(store, chunkBytes);
+  const { entriesPerArea } = layout;
   const areaCount = Math.ceil(exceptionCount / entriesPerArea);
-  const step = sampleAreas === undefined ? 1 : Math.max(1, areaCount / sampleAreas);
-  for (let from = 0; from < areaCount; from += step) {
-    const area = step === 1 ? from : Math.floor(from + random() * Math.min(step, areaCount - from));
-    const { words, entryCount } = await readArea(area);
-    const count = Math.min(entryCount, exceptionCount - area * entriesPerArea);
-    const pairs: ExceptionPair[] = [];
-    for (let word = 0; word < count * WORDS_PER_ENTRY; word += WORDS_PER_ENTRY) {
-      pairs.push({
-        originOffset: (words[word + 1]! * TWO_32 + words[word]!) * chunkBytes,
-        storeOffset: (words[word + 3]! * TWO_32 + words[word + 2]!) * chunkBytes,
-      });
+  const runs =
+    sampleAreas === undefined || sampleAreas >= areaCount
+      ? readAreas(store, layout, areaCount, { engine })
+      : readSomeAreas(store, layout, pickAreas(areaCount, sampleAreas, random), { engine });
+  for await (const run of runs) {
+    for (let index = 0; index < run.areaCount; index++) {
+      const start = index * entriesPerArea;
+      const listed = exceptionCount - (run.firstArea + index) * entriesPerArea;
+      const end = start + Math.min(listed, entriesPerArea);
+      yield pairsOf(run.words.subarray(start * ENTRY_WORDS, end * ENTRY_WORDS), chunkBytes);
     }
-    yield pairs.sort((a, b) => a.originOffset - b.originOffset);
   }
+}
+
+/** One of each of so many parts of the list. */
+function pickAreas(areaCount: number, sampleAreas: number, random: () => number): number[] {
+  const step = areaCount / sampleAreas;
+  return Array.from({ length: sampleAreas }, (_, part) => {
+    const from = part * step;
+    return Math.floor(from + random() * Math.min(step, areaCount - from));
+  });
+}
+
+function pairsOf(words: Uint32Array, chunkBytes: number): ExceptionPair[] {
+  const count = countEntries(words, words.length / ENTRY_WORDS);
+  const pairs: ExceptionPair[] = [];
+  for (let word = 0; word < count * ENTRY_WORDS; word += ENTRY_WORDS) {
+    pairs.push({
+      originOffset: (words[word + 1]! * TWO_32 + words[word]!) * chunkBytes,
+      storeOffset: (words[word + 3]! * TWO_32 + words[word + 2]!) * chunkBytes,
+    });
+  }
+  return pairs.sort((a, b) => a.originOffset - b.originOffset);
 }

@@ -106,6 +106,36 @@ function startReading(
   return { batch, run: { firstArea, areaCount, words }, done };
 }
 
+/**
+ * Reads some areas, which ascend, as many at once as `readAreas` does. Each is a run of its own.
+ *
+ * @throws as `readAreas`
+ */
+export async function* readSomeAreas(
+  store: BlockFile,
+  layout: StoreLayout,
+  areas: readonly number[],
+  { engine, signal }: ReadAreasOptions,
+): AsyncGenerator<AreaRun, void, void> {
+  const { chunkBytes } = layout;
+  const batchAreas = Math.min(areasPerBatch(layout), areas.length);
+  const batch = createBatch(engine.allocate(batchAreas * chunkBytes), batchAreas);
+  for (let start = 0; start < areas.length; start += batchAreas) {
+    throwIfAborted(signal, store);
+    const some = areas.slice(start, start + batchAreas);
+    batch.count = 0;
+    for (const [index, area] of some.entries()) {
+      addPiece(batch, areaOffset(layout, area), chunkBytes, index * chunkBytes);
+    }
+    await store.read(batch);
+    for (const [index, firstArea] of some.entries()) {
+      const words = wordsOf(batch.buffer.subarray(index * chunkBytes), chunkBytes);
+      swapOnBigEndian(words);
+      yield { firstArea, areaCount: 1, words };
+    }
+  }
+}
+
 /** An area's entries in memory that will be overwritten by the next area. */
 export interface SettledArea {
   words: Uint32Array;

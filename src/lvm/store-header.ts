@@ -93,10 +93,11 @@ function parseStoreHeader(header: Buffer, store: BlockFile): StoreHeader {
       `its chunk size is ${chunkBytes} bytes, not a power of two from 512 bytes to 16 MiB`,
     );
   }
-  return { valid: valid === 1, layout: layOut(store, chunkBytes) };
+  return { valid: valid === 1, layout: storeLayout(store, chunkBytes) };
 }
 
-function layOut(store: BlockFile, chunkBytes: number): StoreLayout {
+/** Of a store whose header says so. @throws LvmsyncError STORE_DAMAGED when it is too small */
+export function storeLayout(store: BlockFile, chunkBytes: number): StoreLayout {
   const entriesPerArea = chunkBytes / ENTRY_BYTES;
   const storeChunks = Math.floor(store.sizeBytes / chunkBytes);
   const areaCount = Math.ceil((storeChunks - HEADER_CHUNKS) / (entriesPerArea + 1));

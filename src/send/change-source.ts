@@ -201,7 +201,8 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
       extents,
       data,
       store,
-      pairs: (sampleAreas) => readExceptionPairs(store, { engine, exceptionCount, sampleAreas }),
+      pairs: (sampleAreas) =>
+        readExceptionPairs(store, { engine, chunkBytes, exceptionCount, sampleAreas }),
       volumeBytes: data.sizeBytes,
       exceptionCount,
       chunkBytes,
