@@ -66,9 +66,11 @@ test('what the window has no room for waits until there is more', async () => {
   assert.deepEqual(byPacket, []);
 });
 
-test('a server that would take larger packets gets those that all servers take', () => {
+test('a server that would take larger packets gets those that all servers take', async () => {
   const { channel, batches } = batched(2 ** 32 - 1);
-  channel._write(Buffer.alloc(100 * KIB), 'buffer' as BufferEncoding, () => {});
+  let done = 0;
+  channel._write(Buffer.alloc(100 * KIB), 'buffer' as BufferEncoding, () => done++);
+  for (let turns = 0; turns < TURNS && done === 0; turns++) await nextTurn();
   assert.deepEqual(batches, [{ channel: 3, packetBytes: 32 * KIB, bytes: 100 * KIB }]);
 });
 
