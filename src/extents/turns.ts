@@ -1,4 +1,4 @@
-import { setImmediate as immediately } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 
 /**
  * How long one may keep the event loop from progress, signals and connections, in milliseconds. What
@@ -6,27 +6,19 @@ import { setImmediate as immediately } from 'node:timers/promises';
  */
 const TURN_MS = 1;
 
-/**
- * When somebody first asked in this turn, of all who take turns together, since they share one
- * thread.
- */
-let turnStart: number | undefined;
+/** Of all who take turns together, since they share one thread. */
+let turnStart = performance.now();
 
-/** True once the loop has waited for so long since the first who asked: then `await nextTurn()`. */
+/** True once the loop has waited for some milliseconds: then `await nextTurn()`. */
 export function isTurnOver(): boolean {
-  const now = performance.now();
-  if (turnStart !== undefined) return now - turnStart >= TURN_MS;
-  turnStart = now;
-  setImmediate(() => {
-    turnStart = undefined;
-  });
-  return false;
+  return performance.now() - turnStart >= TURN_MS;
 }
 
 export async function nextTurn(): Promise<void> {
   // What an event has led to goes on in the turn of that event: the next one is another.
-  await immediately();
-  await immediately();
+  await setImmediate();
+  await setImmediate();
+  turnStart = performance.now();
 }
 
 /**

@@ -5,6 +5,7 @@ import { deviceId } from '../block/guard-devices.js';
 import { readMounts } from '../block/guard-mounts.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
+import { inTurns } from '../extents/turns.js';
 import { checkDataSource } from '../lvm/data-source.js';
 import { type ExceptionPair, readExceptionPairs } from '../lvm/exception-pairs.js';
 import { readExceptions, readStoreState } from '../lvm/exception-store.js';
@@ -202,7 +203,7 @@ async function openSource(options: SourceOptions): Promise<ChangeSource> {
       data,
       store,
       pairs: (sampleAreas) =>
-        readExceptionPairs(store, { engine, chunkBytes, exceptionCount, sampleAreas }),
+        inTurns(readExceptionPairs(store, { engine, chunkBytes, exceptionCount, sampleAreas })),
       volumeBytes: data.sizeBytes,
       exceptionCount,
       chunkBytes,
