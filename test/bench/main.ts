@@ -149,6 +149,7 @@ async function runScenario(
         const run = await measure(contender.argv(volume, far), {
           ...{ near, far: counted },
           probeDirectory: place.probeDirectory,
+          turns: round > runs - (scenario.runsPerRound ?? 1),
           environment: probeEnvironment(probed),
         });
         row.runs.push(run);
