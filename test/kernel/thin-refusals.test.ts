@@ -278,9 +278,8 @@ kernelTests(import.meta.url, { disks: ['192M'] }, ([disk]) => {
       assert.equal(status, INTEGRITY, stderr);
       assert.match(stderr, message('near/origin was written during the run'));
     }
-    // The list has grown, and what the target holds is neither old nor new.
-    const { stderr } = await lvmsyncOk([snapshot, target]);
-    assert.match(stderr, /^WARNING: what was discarded since the interrupted run may be left/m);
+    // The list has grown, and what the target holds may be neither old nor new.
+    await lvmsyncOk([snapshot, target]);
     await assertSameDevices(origin, target);
   });
 
