@@ -15,10 +15,8 @@ export interface ReadPairsOptions {
   chunkBytes: number;
   /** How many exceptions to look at: those that were in the list when it was read. */
   exceptionCount: number;
-  /** Read only so many areas, spread over the list by `random`. Default: all. */
+  /** Read only so many areas, as `pickAreas` has them. Default: all. */
   sampleAreas?: number | undefined;
-  /** From 0 to below 1. */
-  random?: (() => number) | undefined;
 }
 
 const TWO_32 = 2 ** 32;
@@ -37,14 +35,14 @@ export async function* readExceptionPairs(
   store: BlockFile,
   options: ReadPairsOptions,
 ): AsyncGenerator<ExceptionPair[], void, void> {
-  const { engine, chunkBytes, exceptionCount, sampleAreas, random = Math.random } = options;
+  const { engine, chunkBytes, exceptionCount, sampleAreas } = options;
   const layout = storeLayout(store, chunkBytes);
   const { entriesPerArea } = layout;
   const areaCount = Math.ceil(exceptionCount / entriesPerArea);
   const runs =
     sampleAreas === undefined || sampleAreas >= areaCount
       ? readAreas(store, layout, areaCount, { engine })
-      : readSomeAreas(store, layout, pickAreas(areaCount, sampleAreas, random), { engine });
+      : readSomeAreas(store, layout, pickAreas(areaCount, sampleAreas), { engine });
   for await (const run of runs) {
     for (let index = 0; index < run.areaCount; index++) {
       const start = index * entriesPerArea;
@@ -55,12 +53,12 @@ export async function* readExceptionPairs(
   }
 }
 
-/** One of each of so many parts of the list. */
-function pickAreas(areaCount: number, sampleAreas: number, random: () => number): number[] {
-  const step = areaCount / sampleAreas;
-  return Array.from({ length: sampleAreas }, (_, part) => {
+/** Some of so many areas, ascending: one by chance of each part of the list, or all. */
+export function pickAreas(areaCount: number, wantedCount: number): number[] {
+  const step = Math.max(1, areaCount / wantedCount);
+  return Array.from({ length: Math.min(areaCount, wantedCount) }, (_, part) => {
     const from = part * step;
-    return Math.floor(from + random() * Math.min(step, areaCount - from));
+    return Math.floor(from + Math.random() * Math.min(step, areaCount - from));
   });
 }
 

@@ -50,9 +50,9 @@ export async function compareGroups(
   for await (const { extents, hashes } of inTurns(groups)) {
     comparedCount += extents.count;
     const asked = copyOf(extents);
-    const answer = inbox.expect(RECORD.checked).then((checked) => {
-      take(checked, asked, differing, options);
-    });
+    const answer = inbox
+      .expect(RECORD.checked)
+      .then((checked) => take(checked, asked, differing, options));
     answer.catch(() => undefined); // met when its turn comes
     unanswered.push(answer);
     await writer.write(encodeTableRecord(RECORD.check, extents, hashes));

@@ -10,7 +10,7 @@ import { inTurns } from '../extents/turns.js';
 import { type DeviceActivity, readDeviceActivity, wasWritten } from '../lvm/device-writes.js';
 import { readStatus, readTable } from '../lvm/dm-device.js';
 import { parseThinTable } from '../lvm/dm-table.js';
-import type { ExceptionPair } from '../lvm/exception-pairs.js';
+import { type ExceptionPair, pickAreas } from '../lvm/exception-pairs.js';
 import { withMetadataSnapshot } from '../lvm/metadata-snapshot.js';
 import { checkThinDeltaVersion, readThinDelta } from '../lvm/thin-delta.js';
 import { assertPoolUsable, readPool, readPoolUsage, type ThinPool } from '../lvm/thin-pool.js';
@@ -136,7 +136,8 @@ function chunkPairs(
   sampleAreas: number | undefined,
 ): AsyncIterable<ExceptionPair[]> {
   const areaCount = Math.ceil(changed.totalBytes / chunkBytes / AREA_CHUNKS);
-  const sampled = sampleAreas === undefined ? undefined : pickAreas(areaCount, sampleAreas);
+  const sampled =
+    sampleAreas === undefined ? undefined : new Set(pickAreas(areaCount, sampleAreas));
   function* areas(): Generator<ExceptionPair[]> {
     const pieces = createPieceCursor(changed);
     for (let area = 0; area < areaCount; area++) {
@@ -149,16 +150,6 @@ function chunkPairs(
     }
   }
   return inTurns(areas());
-}
-
-/** Spread over all of them, by chance within each part. */
-function pickAreas(areaCount: number, wantedCount: number): Set<number> {
-  const step = Math.max(1, areaCount / wantedCount);
-  const picked = new Set<number>();
-  for (let from = 0; from < areaCount; from += step) {
-    picked.add(Math.floor(from + Math.random() * Math.min(step, areaCount - from)));
-  }
-  return picked;
 }
 
 async function recheck(

@@ -55,6 +55,7 @@ test('what the window has no room for waits until there is more', async () => {
   );
   assert.equal(channel.outgoing.window, 0);
   assert.equal(cipher.outSeqno, 9, '8 and 2 packets, modulo 2^32');
+  assert.equal(channel._waitWindow, true);
   assert.equal(done, 0);
   // As ssh2 does when the server has taken some.
   channel.outgoing.window += 1024 * KIB;
