@@ -38,6 +38,9 @@ class Lease {
     registry_->Add(pages_);
   }
   ~Lease() { registry_->Remove(*pages_); }
+
+  PageRegistry* registry() const { return registry_.get(); }
+  Pages* pages() const { return pages_.get(); }
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
@@ -67,6 +70,15 @@ Napi::Value StartUring(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), EnvironmentOf(info)->StartUring());
 }
 
+void AdjustExternalMemory(Napi::Env env, int64_t bytes) {
+  if (bytes != 0) Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+}
+
+void EndLease(Napi::Env env, void*, Lease* lease) {
+  AdjustExternalMemory(env, static_cast<int64_t>(lease->registry()->Show(lease->pages())));
+  delete lease;
+}
+
 // allocate(bytes): ArrayBuffer
 Napi::Value Allocate(const Napi::CallbackInfo& info) {
   if (!info[0].IsNumber()) return ThrowTypeError(info.Env(), "bytes must be a number");
@@ -80,15 +92,24 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
     return Napi::Value();
   }
   auto lease = std::make_unique<Lease>(EnvironmentOf(info)->pages(), pages);
-  return Napi::ArrayBuffer::New(
-      info.Env(), pages->data(), pages->bytes(),
-      [](Napi::Env, void*, Lease* ended) { delete ended; }, lease.release());
+  PageRegistry* registry = lease->registry();
+  const auto memory =
+      Napi::ArrayBuffer::New(info.Env(), pages->data(), pages->bytes(), EndLease, lease.release());
+  if (memory.IsEmpty()) return memory;
+  AdjustExternalMemory(info.Env(), -static_cast<int64_t>(registry->Hide(pages.get())));
+  return memory;
 }
 
 // release(memory): detached; what is under way there keeps it until then
 Napi::Value Release(const Napi::CallbackInfo& info) {
   if (!info[0].IsArrayBuffer()) return ThrowTypeError(info.Env(), "memory must be an ArrayBuffer");
-  info[0].As<Napi::ArrayBuffer>().Detach();
+  Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
+  PageRegistry* registry = EnvironmentOf(info)->pages().get();
+  const auto pages = registry->Find(static_cast<const uint8_t*>(memory.Data()));
+  if (pages != nullptr) {
+    AdjustExternalMemory(info.Env(), static_cast<int64_t>(registry->Show(pages.get())));
+  }
+  memory.Detach();
   return info.Env().Undefined();
 }
 

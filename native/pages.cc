@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <iterator>
+#include <utility>
 
 namespace lvmsync {
 
@@ -13,6 +14,8 @@ namespace {
 constexpr size_t kHugePageBytes = 2 << 20;
 // What fills less is there sooner in small ones.
 constexpr size_t kWorthBytes = kHugePageBytes / 4 * 3;
+// More than the buffers of one transfer, less than a heap that is worth a collection.
+constexpr size_t kMaxHiddenBytes = 48 << 20;
 
 uint8_t* Map(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -72,6 +75,19 @@ std::shared_ptr<Pages> PageRegistry::Find(const uint8_t* memory) const {
   if (entry == by_start_.begin()) return nullptr;
   std::shared_ptr<Pages> pages = std::prev(entry)->second.lock();
   return pages != nullptr && memory < pages->data() + pages->bytes() ? pages : nullptr;
+}
+
+size_t PageRegistry::Hide(Pages* pages) {
+  if (hidden_bytes_ + pages->bytes_ > kMaxHiddenBytes) return 0;
+  hidden_bytes_ += pages->bytes_;
+  pages->hidden_bytes_ = pages->bytes_;
+  return pages->bytes_;
+}
+
+size_t PageRegistry::Show(Pages* pages) {
+  const size_t hidden_bytes = std::exchange(pages->hidden_bytes_, 0);
+  hidden_bytes_ -= hidden_bytes;
+  return hidden_bytes;
 }
 
 }  // namespace lvmsync

@@ -27,7 +27,10 @@ class Pages {
   void FaultIn(const uint8_t* memory, size_t bytes, size_t operation_bytes) const;
 
  private:
+  friend class PageRegistry;
+
   size_t bytes_;
+  size_t hidden_bytes_ = 0;
   uint8_t* data_;
   std::unique_ptr<std::atomic<bool>[]> is_huge_;  // of each that could be
 };
@@ -41,7 +44,18 @@ class PageRegistry {
   // nullptr when the memory is not from here.
   std::shared_ptr<Pages> Find(const uint8_t* memory) const;
 
+  // V8 counts the memory of buffers as garbage that a collection may find, and collects all of its
+  // heap in one go when some dozens of mebibytes have come: milliseconds in which nothing else is
+  // done, for buffers that stay until their transfer ends. So it is not told of these, as long as
+  // they are not so many that nobody can have released any. For its thread alone.
+
+  // Returns how many bytes of the pages V8 is to forget again, once it has counted them.
+  size_t Hide(Pages* pages);
+  // Returns how many bytes V8 is to count again, before it takes all of the pages off.
+  size_t Show(Pages* pages);
+
  private:
+  size_t hidden_bytes_ = 0;
   std::map<const uint8_t*, std::weak_ptr<Pages>> by_start_;
 };
 

@@ -70,6 +70,8 @@ const ssh2InItsBundle = {
   },
 };
 
+const SSH2_ADDON = 'ssh2/lib/protocol/crypto/build/Release/sshcrypto.node';
+
 /**
  * Its compiled ciphers stay in the package. What tells it which of its algorithms are fast here is
  * left out: src/transport/ssh2/algorithms.ts names all of them.
@@ -77,13 +79,31 @@ const ssh2InItsBundle = {
 const ssh2Addons = {
   name: 'ssh2-addons',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /sshcrypto\.node$/ }, () => ({
-      path: 'ssh2/lib/protocol/crypto/build/Release/sshcrypto.node',
-      external: true,
-    }));
+    onResolve({ filter: /sshcrypto\.node$/ }, () => ({ path: SSH2_ADDON, external: true }));
     onResolve({ filter: /^cpu-features$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     onLoad({ filter: /./, namespace: 'left-out' }, ({ path }) => ({
       contents: `throw new Error('${path} is left out');`,
+    }));
+  },
+};
+
+/**
+ * Its Poly1305 in WebAssembly, 16 MiB and 6 ms for every connection before anything is sent, only
+ * where its addon, which has its own, is not there.
+ */
+const ssh2Poly1305 = {
+  name: 'ssh2-poly1305',
+  setup({ onResolve, onLoad }) {
+    const namespace = 'poly1305';
+    onResolve({ filter: /\/poly1305\.js$/ }, ({ importer, resolveDir, path }) =>
+      importer.endsWith('crypto.js') ? { path: join(resolveDir, path), namespace } : undefined,
+    );
+    onLoad({ filter: /./, namespace }, ({ path }) => ({
+      contents: `
+        let isNeeded = false;
+        try { require('${SSH2_ADDON}'); } catch { isNeeded = true; }
+        module.exports = isNeeded ? require('${path}') : async () => ({ _malloc() {}, cwrap() {} });`,
+      resolveDir: dirname(path),
     }));
   },
 };
@@ -98,7 +118,7 @@ const ssh2Files = await buildBundle('ssh2', {
     contents: SSH2_PARTS.map((part) => `exports['${part}'] = () => require('${part}');`).join('\n'),
     resolveDir: root,
   },
-  plugins: [ssh2Addons],
+  plugins: [ssh2Addons, ssh2Poly1305],
 });
 writeFileSync(join(root, 'dist/bundle/licenses.txt'), licenses('ssh2.cjs', ssh2Files));
 execFileSync(process.execPath, [join(root, 'scripts/code-cache.js')], { stdio: 'inherit' });
@@ -137,7 +157,7 @@ writeFileSync(
 /** Those of the packages that these files are of, which ask to go along. */
 function licenses(name, files) {
   const packages = new Set(
-    files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
+    files.flatMap((file) => /^[^:]*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
   );
   const texts = [...packages].sort().map((path) => {
     const {

@@ -4,7 +4,7 @@ import type { Engine } from '../block/engine.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { type Opened, type OpenRequest, parseJoin } from '../stream/messages.js';
-import { damaged, MAX_JSON_BYTES, RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
+import { damaged, RECORD } from '../stream/proto4.js';
 import type { ReceivedLink } from '../transport/link.js';
 import { type LinkListener, listenOnTls, listenOnUnix } from '../transport/link-listener.js';
 import { withTimeout } from '../transport/pulse.js';
@@ -82,8 +82,7 @@ export function createReceiverLinks(options: ReceiverLinksOptions): ReceiverLink
         const reader = createRecordReader(source, engine);
         const header = await reader.nextHeader();
         if (protocol !== 4 || header?.type !== RECORD.join) return undefined;
-        const body = Buffer.alloc(RECORD_HEADER_BYTES + MAX_JSON_BYTES);
-        const { payload } = await reader.readBody(body, RECORD_HEADER_BYTES);
+        const { payload } = await reader.readOwnBody();
         const said = Buffer.from(parseJoin(payload).token, 'hex');
         if (!timingSafeEqual(said, Buffer.from(token, 'hex'))) return undefined;
         if (wanted <= 0 || ending) return undefined;

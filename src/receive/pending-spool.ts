@@ -135,8 +135,7 @@ async function purposeOf(spoolPath: string, engine: Engine): Promise<Purpose> {
     const reader = createRecordReader(source, engine);
     const header = await reader.nextHeader();
     if (header?.type !== RECORD.hello) return {};
-    const body = Buffer.alloc(4096 + header.payloadBytes);
-    const { payload } = await reader.readBody(body, 4096);
+    const { payload } = await reader.readOwnBody();
     return parsePurpose(payload);
   } finally {
     await source.close();

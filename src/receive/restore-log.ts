@@ -1,7 +1,7 @@
 /** Puts back what an undo log has saved, onto a target that is open already. */
 import type { BlockFile, Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
-import { RECORD, RECORD_HEADER_BYTES } from '../stream/proto4.js';
+import { RECORD } from '../stream/proto4.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { createRecordReader } from '../transport/record-reader.js';
 import type { RunWatcher } from '../watcher.js';
@@ -106,8 +106,7 @@ async function applyLog(
         watcher?.advance(applier.dataBytes - toldBytes);
         toldBytes = applier.dataBytes;
       } else {
-        const body = Buffer.alloc(RECORD_HEADER_BYTES + (header?.payloadBytes ?? 0));
-        await reader.readBody(body, RECORD_HEADER_BYTES);
+        await reader.readOwnBody();
       }
     }
     await applier.finish();

@@ -16,13 +16,7 @@ import {
   sameTotals,
   type Totals,
 } from '../stream/messages.js';
-import {
-  damaged,
-  MAX_JSON_BYTES,
-  RECORD,
-  RECORD_HEADER_BYTES,
-  type RecordHeader,
-} from '../stream/proto4.js';
+import { damaged, RECORD, type RecordHeader } from '../stream/proto4.js';
 import { zstdAvailable } from '../stream/zstd.js';
 import { createRecordReader, type RecordReader, truncated } from '../transport/record-reader.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
@@ -196,10 +190,7 @@ export async function readHello(reader: RecordReader, peer = DEFAULT_PEER): Prom
 }
 
 export async function readMessage(reader: RecordReader): Promise<Buffer> {
-  const { payload } = await reader.readBody(
-    Buffer.alloc(RECORD_HEADER_BYTES + MAX_JSON_BYTES),
-    RECORD_HEADER_BYTES,
-  );
+  const { payload } = await reader.readOwnBody();
   return payload;
 }
 

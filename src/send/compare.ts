@@ -8,7 +8,6 @@ import {
   RECORD,
   RECORD_HEADER_BYTES,
   readTable,
-  TABLE_ENTRY_BYTES,
   type TableExtents,
 } from '../stream/proto4.js';
 import { encodeTableRecord } from '../stream/table-record.js';
@@ -74,9 +73,7 @@ function take(
   differing: Batch,
   { limitBytes, onDifference, onEqual }: CompareOptions,
 ): void {
-  const prologueBytes = RECORD_HEADER_BYTES + header.extentCount * TABLE_ENTRY_BYTES;
-  const tablePosition = prologue.length - prologueBytes + RECORD_HEADER_BYTES;
-  readTable(prologue, tablePosition, header, limitBytes, differing);
+  readTable(prologue, RECORD_HEADER_BYTES, header, limitBytes, differing);
   let next = 0;
   for (let i = 0; i < asked.count; i++) {
     const offset = asked.offsets[i]!;

@@ -3,6 +3,7 @@ import { addPiece, type Batch, createBatch } from '../block/batch.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { bufferCount } from '../block/io-limits.js';
 import type { ExtentSource } from '../extents/extents.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import { createPieceCursor } from '../extents/piece-cursor.js';
 import { fitsTable, MAX_PAYLOAD_BYTES, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { CheckGroup } from './compare.js';
@@ -41,7 +42,10 @@ export async function* hashedGroups(options: HashedOptions): AsyncGenerator<Chec
   let more = true;
   try {
     for (;;) {
-      while (more && inFlight.length < buffers) more = start();
+      while (more && inFlight.length < buffers) {
+        if (isTurnOver()) await nextTurn();
+        more = start();
+      }
       const oldest = inFlight[0];
       if (oldest === undefined) return;
       const { extents } = oldest;

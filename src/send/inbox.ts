@@ -4,14 +4,7 @@ import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { parseHandshake } from '../stream/handshake.js';
 import { parseRefusal } from '../stream/messages.js';
-import {
-  damaged,
-  MAX_JSON_BYTES,
-  MAX_PROLOGUE_BYTES,
-  RECORD,
-  type RecordHeader,
-  type RecordType,
-} from '../stream/proto4.js';
+import { damaged, RECORD, type RecordHeader, type RecordType } from '../stream/proto4.js';
 import { createRecordReader } from '../transport/record-reader.js';
 import { createDeferred, type Deferred } from './deferred.js';
 
@@ -56,8 +49,7 @@ export function createInbox({ source, engine, peer, onFailure }: InboxOptions): 
     for (;;) {
       const header = await reader.nextHeader();
       if (header === undefined) throw lost(peer);
-      const body = Buffer.alloc(MAX_PROLOGUE_BYTES + MAX_JSON_BYTES);
-      const { prologue, payload } = await reader.readBody(body, MAX_PROLOGUE_BYTES);
+      const { prologue, payload } = await reader.readOwnBody();
       if (header.type === RECORD.alive || header.type === RECORD.durable) continue;
       if (header.type === RECORD.refuse) return fail(parseRefusal(payload, peer));
       if (header.type === RECORD.receipt) assertNothingElseIsDue();

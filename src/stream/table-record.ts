@@ -16,7 +16,7 @@ export function encodeTableRecord(
   payload: Buffer = Buffer.alloc(0),
 ): Buffer {
   const payloadPosition = RECORD_HEADER_BYTES + extents.count * TABLE_ENTRY_BYTES;
-  const record = Buffer.alloc(payloadPosition + payload.length);
+  const record = Buffer.allocUnsafe(payloadPosition + payload.length);
   writeTable(record, RECORD_HEADER_BYTES, extents);
   payload.copy(record, payloadPosition);
   writeRecordHeader(record, 0, {

@@ -9,7 +9,6 @@ import {
   RECORD,
   RECORD_HEADER_BYTES,
   readTable,
-  TABLE_ENTRY_BYTES,
   type TableExtents,
 } from '../stream/proto4.js';
 import { encodeTableRecord } from '../stream/table-record.js';
@@ -54,18 +53,16 @@ export async function readExtents(
 ): Promise<ExtentSource> {
   const marks = createBlockMarks(volumeBytes, blockBytes);
   const table = createTable();
-  const tableEnd = RECORD_HEADER_BYTES + MAX_RECORD_EXTENTS * TABLE_ENTRY_BYTES;
-  const body = Buffer.alloc(tableEnd);
   for (;;) {
     const header = await reader.nextHeader();
     if (header?.type === RECORD.alive) {
-      await reader.readBody(body, tableEnd);
+      await reader.readOwnBody();
       continue;
     }
     if (header?.type !== RECORD.extents || header.payloadBytes > 0) {
       throw damaged('a list of extents breaks off');
     }
-    const { prologue } = await reader.readBody(body, tableEnd);
+    const { prologue } = await reader.readOwnBody();
     if (header.extentCount === 0) return marks.toExtents();
     readTable(prologue, RECORD_HEADER_BYTES, header, volumeBytes, table);
     for (let i = 0; i < table.count; i++) marks.mark(table.offsets[i]!, table.lengths[i]!);

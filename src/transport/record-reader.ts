@@ -21,6 +21,8 @@ export interface RecordReader {
    * @throws LvmsyncError STREAM_TRUNCATED, STREAM_DAMAGED
    */
   readBody(into: Buffer, payloadPosition: number): Promise<RecordBody>;
+  /** The same, into memory of its own: for what is short, and for what is kept. */
+  readOwnBody(): Promise<RecordBody>;
 }
 
 export interface RecordBody {
@@ -35,7 +37,7 @@ export function createRecordReader(
   engine: Pick<Engine, 'crc32c'>,
 ): RecordReader {
   const headerBytes = Buffer.alloc(RECORD_HEADER_BYTES);
-  let header: RecordHeader | undefined;
+  let underWay: RecordHeader | undefined;
   let recordCount = 0;
 
   /** Fills all of `into`; false when the source ended before the first byte. */
@@ -74,19 +76,14 @@ export function createRecordReader(
   async function nextHeader(): Promise<RecordHeader | undefined> {
     for (;;) {
       if (!(await fill(headerBytes, 'header'))) return undefined;
-      header = readRecordHeader(headerBytes, 0);
-      if (!isSkippable(header.type)) return header;
-      await skipBody(header);
+      underWay = readRecordHeader(headerBytes, 0);
+      if (!isSkippable(underWay.type)) return underWay;
+      await readOwnBody();
     }
   }
 
-  async function skipBody({ extentCount, payloadBytes }: RecordHeader): Promise<void> {
-    const prologueBytes = RECORD_HEADER_BYTES + extentCount * TABLE_ENTRY_BYTES;
-    await readBody(Buffer.alloc(prologueBytes + payloadBytes), prologueBytes);
-  }
-
   async function readBody(into: Buffer, payloadPosition: number): Promise<RecordBody> {
-    if (header === undefined) throw new LvmsyncError('INTERNAL', 'no record is under way');
+    const header = headerUnderWay();
     const tablePosition = payloadPosition - header.extentCount * TABLE_ENTRY_BYTES;
     const start = tablePosition - RECORD_HEADER_BYTES;
     const end = payloadPosition + header.payloadBytes;
@@ -96,14 +93,25 @@ export function createRecordReader(
     // Not before: the first who writes to a fresh buffer waits until there is memory behind it.
     headerBytes.copy(into, start);
     recordCount++;
-    header = undefined;
+    underWay = undefined;
     return {
       prologue: into.subarray(start, payloadPosition),
       payload: into.subarray(payloadPosition, end),
     };
   }
 
-  return { nextHeader, readBody };
+  async function readOwnBody(): Promise<RecordBody> {
+    const { extentCount, payloadBytes } = headerUnderWay();
+    const prologueBytes = RECORD_HEADER_BYTES + extentCount * TABLE_ENTRY_BYTES;
+    return readBody(Buffer.allocUnsafe(prologueBytes + payloadBytes), prologueBytes);
+  }
+
+  function headerUnderWay(): RecordHeader {
+    if (underWay === undefined) throw new LvmsyncError('INTERNAL', 'no record is under way');
+    return underWay;
+  }
+
+  return { nextHeader, readBody, readOwnBody };
 }
 
 export function truncated(where: string): LvmsyncError {

@@ -10,7 +10,7 @@ import { type ConfigSource, resolveConfig, type SshConfig, type SshTarget } from
 import { startDeadline } from './deadline.js';
 import { checkHostKey, loadHostKeys } from './host-key.js';
 import { gatherIdentities } from './identities.js';
-import { protocolOf, softwareOf } from './internals.js';
+import { ignoreFurtherHostKeys, protocolOf, softwareOf } from './internals.js';
 import { hasNativeCiphers, loadSsh2 } from './library.js';
 import { parseJumps } from './proxy-jump.js';
 import { isSealing, sealWith } from './sealing-cipher.js';
@@ -218,6 +218,7 @@ async function logIn(
       },
     });
     sealWith(client, context.engine);
+    ignoreFurtherHostKeys(client);
     const isReady = new Promise<boolean>((resolve) => client.once('ready', () => resolve(true)));
     const loggedIn = await Promise.race([isReady, closed.then(() => false)]);
     if (!loggedIn) throw fatal ?? new Error('the server closed the connection');

@@ -7,7 +7,15 @@ export interface Protocol {
   readonly _cipher: Cipher;
   /** While keys are exchanged, when nothing else may be sent. */
   readonly _kexinit: Buffer | undefined;
+  readonly _handlers: { GLOBAL_REQUEST: GlobalRequestHandler };
 }
+
+type GlobalRequestHandler = (
+  protocol: Protocol,
+  name: string,
+  wantReply: boolean,
+  data: unknown,
+) => void;
 
 export interface Outgoing {
   readonly id: number;
@@ -36,6 +44,22 @@ interface ClientInsides {
 /** There once `client` has begun to connect. */
 export function protocolOf(client: Client): Protocol {
   return (client as unknown as ClientInsides)._protocol;
+}
+
+/** What OpenSSH's server tells its further host keys by (PROTOCOL, section 2.5). */
+const FURTHER_HOST_KEYS = 'hostkeys-00@openssh.com';
+
+/**
+ * From then on `client`, which has begun to connect, takes no notice of further host keys. ssh2 has
+ * the server prove each of them, some milliseconds at either end just when a transfer begins, for an
+ * event that nobody here waits for.
+ */
+export function ignoreFurtherHostKeys(client: Client): void {
+  const handlers = protocolOf(client)._handlers;
+  const { GLOBAL_REQUEST: handle } = handlers;
+  handlers.GLOBAL_REQUEST = (protocol, name, wantReply, data) => {
+    if (name !== FURTHER_HOST_KEYS || wantReply) handle(protocol, name, wantReply, data);
+  };
 }
 
 /** How a server has named itself, such as `OpenSSH_9.2p1`: RFC 4253, section 4.2. */
