@@ -15,7 +15,7 @@ constexpr size_t kHugePageBytes = 2 << 20;
 // What fills less is there sooner in small ones.
 constexpr size_t kWorthBytes = kHugePageBytes / 4 * 3;
 // More than the buffers of one transfer, less than a heap that is worth a collection.
-constexpr size_t kMaxHiddenBytes = 48 << 20;
+constexpr size_t kMaxHiddenBytes = 64 << 20;
 
 uint8_t* Map(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -18,7 +18,8 @@ export interface ExtentSource {
   readonly extentCount: number;
   /**
    * All extents, ascending over the slices too. Can be called again. Those that end at or before
-   * `fromOffset` may be missing.
+   * `fromOffset` may be missing. A slice is good until the next one is asked for: its memory is used
+   * again.
    */
   slices(fromOffset?: number): Iterable<Extents>;
 }

@@ -29,7 +29,7 @@ export function createRemaining(extents: ExtentSource, blockBytes: number): Rema
   /** By number of the window, a bit for each block: whether it was taken out. */
   const removed = new Map<number, Uint32Array>();
   let frontier = 0;
-  let slice = emptySlice();
+  const slice = emptySlice();
   let sliceBytes = 0;
 
   function* slices(): Generator<Extents> {
@@ -77,8 +77,8 @@ export function createRemaining(extents: ExtentSource, blockBytes: number): Rema
   }
 
   function takeSlice(): Extents {
-    const full = slice;
-    slice = emptySlice();
+    const full = { ...slice };
+    slice.count = 0;
     sliceBytes = 0;
     return full;
   }

@@ -5,12 +5,13 @@ const SLICE_EXTENTS = 1024;
 /** One word of a bitmap holds up to 16 runs, and fullness is asked once a word. */
 const SPARE_EXTENTS = 16;
 
-/** Collects runs of chunks and hands them out as slices of extents, each in arrays of its own. */
+/** Collects runs of chunks and hands them out as slices of extents, all in the same arrays. */
 export interface SliceBuilder {
   /** Adds the chunks from `start` to before `end`; at most 16 times between two looks at `isFull`. */
   add(start: number, end: number): void;
   isFull(): boolean;
   isEmpty(): boolean;
+  /** Good until the next `add`. */
   take(): Extents;
 }
 
@@ -29,7 +30,7 @@ export function createSliceBuilder(chunkBytes: number, volumeBytes: number): Sli
     isFull: () => count >= SLICE_EXTENTS,
     isEmpty: () => count === 0,
     take() {
-      const slice = { count, offsets: offsets.slice(0, count), lengths: lengths.slice(0, count) };
+      const slice = { count, offsets, lengths };
       count = 0;
       return slice;
     },

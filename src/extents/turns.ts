@@ -1,5 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
-
 /**
  * How long one may keep the event loop from progress, signals and connections, in milliseconds. What
  * is under way when it is over takes its time, too.
@@ -8,17 +6,30 @@ const TURN_MS = 1;
 
 /** Of all who take turns together, since they share one thread. */
 let turnStart = performance.now();
+const waiting: (() => void)[] = [];
 
 /** True once the loop has waited for some milliseconds: then `await nextTurn()`. */
 export function isTurnOver(): boolean {
   return performance.now() - turnStart >= TURN_MS;
 }
 
-export async function nextTurn(): Promise<void> {
+/** One after another: each has a turn of the event loop by itself. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    if (waiting.length === 1) endTurn();
+  });
+}
+
+function endTurn(): void {
   // What an event has led to goes on in the turn of that event: the next one is another.
-  await setImmediate();
-  await setImmediate();
+  setImmediate(() => setImmediate(beginTurn));
+}
+
+function beginTurn(): void {
   turnStart = performance.now();
+  waiting.shift()?.();
+  if (waiting.length > 0) endTurn();
 }
 
 /**

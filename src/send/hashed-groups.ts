@@ -3,8 +3,8 @@ import { addPiece, type Batch, createBatch } from '../block/batch.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { bufferCount } from '../block/io-limits.js';
 import type { ExtentSource } from '../extents/extents.js';
-import { isTurnOver, nextTurn } from '../extents/turns.js';
 import { createPieceCursor } from '../extents/piece-cursor.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import { fitsTable, MAX_PAYLOAD_BYTES, MAX_RECORD_EXTENTS } from '../stream/proto4.js';
 import type { CheckGroup } from './compare.js';
 

@@ -54,6 +54,8 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
   const pieces = createMarkedCursor(extents, discarded);
   /** What lies between the pieces of a batch and is not to be read. */
   const discards = new WeakMap<Batch, TableExtents>();
+  /** Tables whose records are made. */
+  const spare: TableExtents[] = [];
   let more = pieces.take(recordBytes());
 
   function layOut(batch: Batch): boolean {
@@ -66,7 +68,7 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
       // Zeroes between two pieces go elsewhere: the gap may become all that lies between.
       if (!fitsTable(first, pieces.offset)) break;
       if (pieces.isMarked) {
-        discard ??= emptyTable();
+        discard ??= takeTable();
         if (discard.count === MAX_RECORD_EXTENTS) break;
         append(discard, pieces.offset, pieces.length, MAX_DISCARD_BYTES);
       } else {
@@ -87,7 +89,7 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
     const tables = [
       { type: RECORD.data, table: data },
       { type: RECORD.zero, table: zeroes },
-      { type: RECORD.discard, table: discards.get(batch) ?? emptyTable() },
+      { type: RECORD.discard, table: discards.get(batch) ?? takeTable() },
     ];
     const sealed: Sealed = {
       ...{ bytes: [], recordCount: 0, dataBytes: 0, endOffset: 0 },
@@ -103,7 +105,16 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
         : [encodeTableRecord(type, table)];
       add(sealed, table, record);
     }
+    discards.delete(batch);
+    spare.push(...tables.map(({ table }) => table));
     return sealed;
+  }
+
+  /** An empty one. */
+  function takeTable(): TableExtents {
+    const table = spare.pop() ?? createTable();
+    table.count = 0;
+    return table;
   }
 
   function add(sealed: Sealed, table: TableExtents, record: Buffer[]): void {
@@ -121,8 +132,8 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
    * there are no zeroes the CRC of the plain record's body is known already.
    */
   async function separateZeroes(batch: Batch): Promise<Separated> {
-    const whole = emptyTable();
-    const zeroes = emptyTable();
+    const whole = takeTable();
+    const zeroes = takeTable();
     if (batch.count === 0) return { data: whole, zeroes };
     for (let i = 0; i < batch.count; i++) append(whole, batch.offsets[i]!, batch.lengths[i]!);
     if (!areBlocks(batch)) return { data: whole, zeroes };
@@ -132,7 +143,7 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
     const tableCrc = crc32c(placeTable(batch.buffer, whole));
     const isZero = await engine.examine(payload, ZERO_BLOCK_BYTES, tableCrc);
     if (typeof isZero === 'number') return { data: whole, zeroes, bodyCrc: isZero };
-    const data = emptyTable();
+    const data = takeTable();
     let dataEnd = PAYLOAD_POSITION;
     for (let i = 0; i < batch.count; i++) {
       const position = batch.positions[i]!;
@@ -149,6 +160,7 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
         }
       }
     }
+    spare.push(whole);
     return { data, zeroes };
   }
 
@@ -207,7 +219,7 @@ function areBlocks({ count, lengths }: Batch): boolean {
   return true;
 }
 
-function emptyTable(): TableExtents {
+function createTable(): TableExtents {
   return {
     count: 0,
     offsets: new Float64Array(MAX_RECORD_EXTENTS),

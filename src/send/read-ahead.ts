@@ -1,5 +1,6 @@
 import { type Batch, createBatch } from '../block/batch.js';
 import type { BufferPool } from '../block/buffer-pool.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import { BATCH_PIECES, type Encoder, type Sealed, type Source } from './encoder.js';
 
 /** A buffer whose records are ready; it goes back to the pool when they have been sent. */
@@ -23,11 +24,13 @@ export async function* readAhead(
 
   async function fill(batch: Batch): Promise<ReadyBuffer> {
     await source.read(batch);
+    if (isTurnOver()) await nextTurn();
     return { buffer: batch.buffer, sealed: await encoder.seal(batch) };
   }
 
   async function startRead(): Promise<boolean> {
     const buffer = await pool.acquire();
+    if (isTurnOver()) await nextTurn();
     const batch = createBatch(buffer, BATCH_PIECES);
     if (!encoder.layOut(batch)) {
       pool.release(buffer);

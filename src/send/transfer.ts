@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
+import { nextTurn } from '../extents/turns.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { parseAccept, parseReceipt, parseReceiverHello, refusalOf } from '../stream/messages.js';
@@ -216,13 +217,14 @@ async function converse(options: Conversation): Promise<SendReport> {
     const { links: wishes = ONE_LINK } = options;
     const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);
     // The disk has time for the checks alone only as long as the receiver is being started.
-    const readEarly = () => {
+    const readEarly = async () => {
+      await nextTurn();
       if (mayReadEarly) body = startBody(linkSet, source.extents, { ...options, onSent });
       mayReadEarly = false;
     };
     const checked = attempts.baseChecked
       ? undefined
-      : checkBase({ ...options, interrupted, onAsked: readEarly });
+      : checkBase({ ...options, interrupted, onAsked: () => void readEarly() });
     checked?.catch(() => undefined); // met below
     answered?.then(readEarly, () => undefined);
     const hello = parseReceiverHello((await answers.hello).payload);

@@ -1,6 +1,6 @@
 import { PassThrough, Writable } from 'node:stream';
 import { LvmsyncError } from '../errors.js';
-import { nextTurn } from '../extents/turns.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import type { ByteSource } from '../stream/bytes.js';
 import type { Channel, ChannelEnd } from './channel.js';
 
@@ -9,6 +9,9 @@ export type LocalReceiver = (input: ByteSource, output: Writable) => Promise<voi
 
 /** Bytes that may wait in the channel before `write` asks the sender to hold. */
 const WAITING_BYTES = 1 << 20;
+
+/** At a time, at the most: where it goes to there may be no memory behind it yet. */
+const READ_BYTES = 256 << 10;
 
 /**
  * A receiver in this process: what the sender writes, `run` reads. A write's callback fires once
@@ -96,10 +99,12 @@ function localPipe(): LocalPipe {
           wakeReader = resolve;
         });
       }
+      if (isTurnOver()) await nextTurn();
+      const wanted = Math.min(into.length, READ_BYTES);
       let filled = 0;
       // Calling back brings the next waiting write in at once, so one read may drain several.
-      while (chunk !== undefined && filled < into.length) {
-        const copied = chunk.copy(into, filled, position);
+      while (chunk !== undefined && filled < wanted) {
+        const copied = chunk.copy(into, filled, position, position + wanted - filled);
         filled += copied;
         position += copied;
         if (position === chunk.length) {
