@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
-import { nextTurn } from '../extents/turns.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { parseAccept, parseReceipt, parseReceiverHello, refusalOf } from '../stream/messages.js';
@@ -213,6 +213,7 @@ async function converse(options: Conversation): Promise<SendReport> {
       ({ resume, begun }) => resume !== undefined || begun === true,
     );
     interrupted.catch(() => undefined); // met below
+    if (isTurnOver()) await nextTurn();
     watcher?.phase('check');
     const { links: wishes = ONE_LINK } = options;
     const linkSet = createLinkSet(wishes.dataChannel === 'tls' ? [] : [writer]);

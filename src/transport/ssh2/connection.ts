@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Channel, Client, NegotiatedAlgorithms } from 'ssh2';
 import type { Engine } from '../../block/engine.js';
 import { LvmsyncError } from '../../errors.js';
+import { isTurnOver, nextTurn } from '../../extents/turns.js';
 import { sshHostArgument } from '../destination.js';
 import { chooseAlgorithms } from './algorithms.js';
 import { type Authentication, authentication } from './authentication.js';
@@ -76,6 +77,7 @@ export async function connectSsh(
       },
     );
   }
+  if (isTurnOver()) await nextTurn();
   const path = await openPath(config, context, jumps, depth);
   try {
     const connection = await logIn(config, path.socket, context);
