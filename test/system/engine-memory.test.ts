@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { addPiece, createBatch } from '#lvmsync/block/batch.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
+import { runCommand } from '../support/command.js';
 import { repositoryRoot } from '../support/repository.js';
 import { exposeGarbageCollector, temporaryDirectory } from './engine-fixture.js';
 
@@ -62,6 +63,39 @@ test('when memory is given back then it goes at once, but for what is under way 
   await file.close();
   await new Promise((resolve) => setImmediate(resolve));
   assert.ok(before - process.memoryUsage.rss() > 32 * MIB);
+});
+
+test('when a transfer has its buffers then V8 counts none of them, and what is beyond', async () => {
+  const script = `
+    const addon = require('node-gyp-build')(${JSON.stringify(repositoryRoot)});
+    const held = [];
+    const take = (count) => { for (; count > 0; count--) held.push(addon.allocate(${4 * MIB})); };
+    const settle = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    async function main() {
+      take(16);
+      gc(); // none
+      take(8);
+      gc(); // those
+      for (const memory of held.splice(0)) addon.release(memory);
+      await settle();
+      take(24);
+      gc(); // as many
+      held.splice(0);
+      gc(); // whatever has not gone yet
+      await settle();
+      gc(); // none
+      take(17);
+      gc(); // the last one
+    }
+    main();`;
+  const flags = ['--expose-gc', '--trace-gc', '--trace-gc-verbose'];
+  const { stdout } = await runCommand(process.execPath, [...flags, '-e', script], {
+    cwd: repositoryRoot,
+  });
+  const counted = [...stdout.toString().matchAll(/External memory reported: +(\d+) KB/g)];
+  const buffers = counted.map(([, kibibytes]) => Math.round(Number(kibibytes) / 4096));
+  assert.equal(buffers.length, 6);
+  assert.deepEqual(buffers.toSpliced(3, 1), [0, 8, 8, 0, 1]);
 });
 
 async function dataFile(t: TestContext, bytes: number): Promise<string> {

@@ -277,6 +277,24 @@ test('when the server has only chacha20 then that is used', async () => {
   }
 });
 
+test('when the server names its further host keys then it is not asked to prove them', async () => {
+  const server = await startSshd({
+    hostKeyTypes: ['ed25519', 'rsa'],
+    extraLines: ['LogLevel DEBUG'],
+  });
+  try {
+    const transport = transportTo(server);
+    const channel = await transport.open(['cat'], ignore);
+    channel.input.end('through');
+    assert.equal(Buffer.concat(await channel.output.toArray()).toString(), 'through');
+    await transport.close();
+    assert.match(server.log(), /rtype cancel-tcpip-forward/); // in its place
+    assert.doesNotMatch(server.log(), /hostkeys-prove/);
+  } finally {
+    await server.stop();
+  }
+});
+
 test('when the server has no cipher in common then -e ssh is named', async () => {
   const old = await startSshd({ ciphers: 'aes256-cbc' });
   try {

@@ -51,6 +51,27 @@ describe('only what a command needs is loaded', () => {
     );
   });
 
+  for (const isThere of [true, false]) {
+    test(`when ssh2's addon is ${isThere ? '' : 'not '}there then its WebAssembly is ${isThere ? 'not ' : ''}made`, async () => {
+      const withoutAddon = `
+        const Module = require('node:module');
+        const resolve = Module._resolveFilename;
+        Module._resolveFilename = (name, ...more) => {
+          if (name.endsWith('sshcrypto.node')) throw new Error('there is none');
+          return resolve(name, ...more);
+        };`;
+      const script = `
+        ${isThere ? '' : withoutAddon}
+        const { loadBundle } = require(${JSON.stringify(join(repositoryRoot, 'bin/load.cjs'))});
+        const ciphers = loadBundle('ssh2').exports['ssh2/lib/protocol/crypto.js']();
+        ciphers.init.then(() => {
+          console.log(ciphers.bindingAvailable, process.memoryUsage().external > ${16 << 20});
+        });`;
+      const { stdout } = await runCommand(process.execPath, ['-e', script]);
+      assert.equal(stdout.toString(), `${isThere} ${!isThere}\n`);
+    });
+  }
+
   test('when help goes to a reader that has read enough then there is no complaint', async () => {
     const line = `"$0" "$1" --help | true; exit "\${PIPESTATUS[0]}"`;
     const { status, stderr } = await runCommand('bash', [

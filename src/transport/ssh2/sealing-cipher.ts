@@ -3,7 +3,6 @@ import { randomFillSync } from 'node:crypto';
 import type { Client } from 'ssh2';
 import type { Cipher, CipherConfig, CreateCipher, Write } from 'ssh2/lib/protocol/crypto.js';
 import type { Engine, SshSealer } from '../../block/engine.js';
-import { collectInOneGo } from '../../block/heap.js';
 import { protocolOf } from './internals.js';
 
 type CreateSealer = NonNullable<Engine['createSshSealer']>;
@@ -48,7 +47,6 @@ export function sealedInPlaceOf(own: CreateCipher): CreateCipher {
       ? sealersOf.get(onWrite)?.(cipherKey, cipherIV)
       : undefined;
     if (sealer !== undefined) return sealingCipher(sealer, config.outbound);
-    collectInOneGo();
     return own(config);
   };
 }
