@@ -1,6 +1,6 @@
 /** The figures that the project wants to reach, beside those that this run has reached. */
 import { METADATA } from './metadata.js';
-import { cpuPerGib, medianSeconds, type Results, type Row, ratioTo } from './results.js';
+import { cpuPerGib, isNative, medianSeconds, type Results, type Row, ratioTo } from './results.js';
 import { spreadOf } from './stats.js';
 
 interface Bar {
@@ -173,7 +173,9 @@ function mostMemory({ scenarios }: Results): string | undefined {
 
 /** Of each contender the median run: one turn that the processor was slow in is no habit. */
 function longestTurn(results: Results, which: 'loopMaxMs' | 'settledMaxMs'): string | undefined {
-  const longest = nativeRows(results).map(({ runs }) => runs.flatMap((run) => run[which] ?? []));
+  const longest = nativeRows(results).map(({ runs, looks = [] }) =>
+    [...runs, ...looks].flatMap((run) => run[which] ?? []),
+  );
   const known = longest.filter((values) => values.length > 0);
   if (known.length === 0) return undefined;
   const usual = Math.max(...known.map((values) => spreadOf(values).median));
@@ -189,7 +191,7 @@ function longestLoading(results: Results): string | undefined {
 
 function nativeRows({ scenarios }: Results): Row[] {
   const rows = scenarios.flatMap(({ rows }) => rows);
-  return rows.filter(({ name }) => name.startsWith('lvmsync') && !name.includes('--engine js'));
+  return rows.filter(({ name }) => isNative(name));
 }
 
 function fact({ scenarios }: Results, what: string): string | undefined {

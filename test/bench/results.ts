@@ -9,6 +9,13 @@ export interface Row {
   /** Bytes that one run moves. */
   bytes: number;
   runs: Run[];
+  /** Further ones that count for the turns alone. */
+  looks?: Run[];
+}
+
+/** Whether it is ours with the native engine. */
+export function isNative(name: string): boolean {
+  return name.startsWith('lvmsync') && !name.includes('--engine js');
 }
 
 export interface ScenarioResult {

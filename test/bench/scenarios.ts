@@ -207,7 +207,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'far',
     title: 'Everything has changed, 40 ms away',
     plan(scale) {
-      const originBytes = scaled(512 * MIB, scale);
+      const originBytes = scaled(256 * MIB, scale);
       return {
         originBytes,
         chunkBytes: 64 * KIB,
