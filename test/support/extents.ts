@@ -1,9 +1,9 @@
 import type { ExtentSource } from '#lvmsync/extents/extents.js';
 
 /** All extents of a source as [offset, length], for comparing in tests. */
-export function listExtents(source: ExtentSource): [number, number][] {
+export function listExtents(source: ExtentSource, fromOffset?: number): [number, number][] {
   const list: [number, number][] = [];
-  for (const slice of source.slices()) {
+  for (const slice of source.slices(fromOffset)) {
     for (let index = 0; index < slice.count; index++) {
       list.push([slice.offsets[index]!, slice.lengths[index]!]);
     }

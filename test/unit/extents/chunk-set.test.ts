@@ -39,9 +39,7 @@ async function assertExtents(
   assert.equal(source.totalBytes, sumLengths(expected));
   for (const offset of [0, 1, Math.floor(volume / 2), volume, ...expected.flat()]) {
     if (!CHECKED_OFFSETS.chance(50 / expected.length)) continue;
-    const rest = [...source.slices(offset)].flatMap(({ count, offsets, lengths }) =>
-      Array.from({ length: count }, (_, i): [number, number] => [offsets[i]!, lengths[i]!]),
-    );
+    const rest = listExtents(source, offset);
     assert.deepEqual(rest, expected.slice(expected.length - rest.length), `from ${offset}`);
     const needed = expected.filter(([start, length]) => start + length > offset).length;
     assert.ok(rest.length >= needed, `from ${offset}: ${rest.length} extents of ${needed}`);
