@@ -61,8 +61,12 @@ export function ignoreFurtherHostKeys(client: Client): void {
   const handlers = protocolOf(client)._handlers;
   const { GLOBAL_REQUEST: handle } = handlers;
   handlers.GLOBAL_REQUEST = (protocol, name, wantReply, data) => {
-    if (name !== FURTHER_HOST_KEYS || wantReply) handle(protocol, name, wantReply, data);
-    else client.unforwardIn('localhost', 1, () => {});
+    if (name !== FURTHER_HOST_KEYS || wantReply) return handle(protocol, name, wantReply, data);
+    try {
+      client.unforwardIn('localhost', 1, () => {});
+    } catch {
+      // the connection is gone: who uses it will say so
+    }
   };
 }
 
