@@ -71,8 +71,6 @@ export interface ChannelOptions extends ConverseOptions {
   channel: Channel;
   /** Resolves when the receiver has begun to answer, and rejects when it will not. */
   answered: Promise<void>;
-  /** Told that everything has been sent, and the source read for good. */
-  onEndSent?: (() => void) | undefined;
   /** How far earlier connections of this run got; goes on from there. */
   attempts: Attempts;
   /** Over how many links, and of which kind. */
@@ -103,7 +101,7 @@ export function newRun(): string {
 
 /**
  * Sends all changes and resolves when the receipt has come and is right: the target is flushed
- * and holds what was sent.
+ * and holds what was sent, and the source was the same until all had been read.
  *
  * @throws LvmsyncError what the receiver refused with; TARGET_TOO_SMALL and BASE_MISMATCH before
  *   anything is written; RECEIPT_WRONG, PEER_STALLED, CONNECTION_LOST, INTERRUPTED, and what the
@@ -129,7 +127,6 @@ export async function sendTransfer(options: ChannelOptions): Promise<SendReport>
         // A receiver that misses the end record must come to an end, and not be kept alive.
         stopKeepingAlive();
         channel.input.end();
-        options.onEndSent?.();
       },
     });
   } catch (error) {
@@ -274,6 +271,9 @@ async function converse(options: Conversation): Promise<SendReport> {
     watcher?.phase('send', source.extents.totalBytes, resumedBytes + skipping.startSending());
     const { report, totals } = await body.send();
     await skipping.finish();
+    // All has been read. Before the end, at which a receiver forgets that a transfer had begun: what a
+    // source that was written on meanwhile has left there may be neither old nor new.
+    await source.recheck();
     watcher?.phase('flush');
     links?.end();
     const prepared = options.hold && inbox.expect(RECORD.prepared);

@@ -77,23 +77,10 @@ export interface DeliverOptions extends ConversationOptions {
  * @throws LvmsyncError the far side's failure where there is one, since it explains the rest
  */
 export async function deliver(options: DeliverOptions): Promise<SendReport> {
-  const { source } = options;
-  let rechecked: Promise<void> | undefined;
-  const report = await sendByAny(options, () => {
-    // All has been read: there is no need to wait for the far side's flush first.
-    rechecked = source.recheck();
-    rechecked.catch(() => undefined); // met below, unless the transfer fails before
-  });
-  await (rechecked ?? source.recheck());
-  return report;
-}
-
-/** @param onEndSent called whenever everything has been sent; never for PROTO[3] */
-async function sendByAny(options: DeliverOptions, onEndSent: () => void): Promise<SendReport> {
-  const { protocol } = options;
+  const { source, protocol } = options;
   const attempts: Attempts = { run: newRun(), sentOffset: 0, baseChecked: false };
   const talk = (channel: Channel, answered: Promise<void>) =>
-    sendTransfer({ ...options, channel, answered, attempts, onEndSent });
+    sendTransfer({ ...options, channel, answered, attempts });
   const report = protocol === 3 ? undefined : await converseUntilDone(options, talk);
   if (report !== undefined) return report;
   if (options.hold) {
@@ -110,7 +97,9 @@ async function sendByAny(options: DeliverOptions, onEndSent: () => void): Promis
     }
   }
   options.watcher?.phase('connect');
-  return sendBlindly(await options.open(3, options.onStderr), options);
+  const sent = await sendBlindly(await options.open(3, options.onStderr), options);
+  await source.recheck();
+  return sent;
 }
 
 /**
