@@ -174,7 +174,8 @@ function serve(
       if (cut) return;
       writeFileSync(`${socketPath}.end`, JSON.stringify({ status: status ?? 255, stderr }));
       socket.end();
-      socket.destroySoon();
+      // Not at once: what the sender still writes would fail there, and its client would not read on.
+      setTimeout(() => socket.destroy(), 1000).unref();
     });
   });
 }
