@@ -38,11 +38,11 @@ class Lease {
     registry_->Add(pages_);
   }
   ~Lease() { registry_->Remove(*pages_); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
 
   PageRegistry* registry() const { return registry_.get(); }
   Pages* pages() const { return pages_.get(); }
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
 
  private:
   std::shared_ptr<PageRegistry> registry_;
@@ -70,12 +70,18 @@ Napi::Value StartUring(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), EnvironmentOf(info)->StartUring());
 }
 
-void AdjustExternalMemory(Napi::Env env, int64_t bytes) {
+void HideFromV8(Napi::Env env, PageRegistry* registry, Pages* pages) {
+  const auto bytes = static_cast<int64_t>(registry->Hide(pages));
+  if (bytes != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -bytes);
+}
+
+void ShowToV8(Napi::Env env, PageRegistry* registry, Pages* pages) {
+  const auto bytes = static_cast<int64_t>(registry->Show(pages));
   if (bytes != 0) Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
 }
 
 void EndLease(Napi::Env env, void*, Lease* lease) {
-  AdjustExternalMemory(env, static_cast<int64_t>(lease->registry()->Show(lease->pages())));
+  ShowToV8(env, lease->registry(), lease->pages());
   delete lease;
 }
 
@@ -96,7 +102,7 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
   const auto memory =
       Napi::ArrayBuffer::New(info.Env(), pages->data(), pages->bytes(), EndLease, lease.release());
   if (memory.IsEmpty()) return memory;
-  AdjustExternalMemory(info.Env(), -static_cast<int64_t>(registry->Hide(pages.get())));
+  HideFromV8(info.Env(), registry, pages.get());
   return memory;
 }
 
@@ -106,9 +112,7 @@ Napi::Value Release(const Napi::CallbackInfo& info) {
   Napi::ArrayBuffer memory = info[0].As<Napi::ArrayBuffer>();
   PageRegistry* registry = EnvironmentOf(info)->pages().get();
   const auto pages = registry->Find(static_cast<const uint8_t*>(memory.Data()));
-  if (pages != nullptr) {
-    AdjustExternalMemory(info.Env(), static_cast<int64_t>(registry->Show(pages.get())));
-  }
+  if (pages != nullptr) ShowToV8(info.Env(), registry, pages.get());
   memory.Detach();
   return info.Env().Undefined();
 }

@@ -46,8 +46,8 @@ class PageRegistry {
 
   // V8 counts the memory of buffers as garbage that a collection may find, and collects all of its
   // heap in one go when some dozens of mebibytes have come: milliseconds in which nothing else is
-  // done, for buffers that stay until their transfer ends. So it is not told of these, as long as
-  // they are not so many that nobody can have released any. For its thread alone.
+  // done, for buffers that stay until their transfer ends. So it is not told of the first 64 MiB;
+  // of what is beyond it is, so that what nobody releases is collected. For its thread alone.
 
   // Returns how many bytes of the pages V8 is to forget again, once it has counted them.
   size_t Hide(Pages* pages);

@@ -1,10 +1,9 @@
 /** Asks a receiver which extents of its target hold something else than they should. */
 import type { Batch } from '../block/batch.js';
-import { createBatch } from '../block/batch.js';
 import { inTurns } from '../extents/turns.js';
 import {
+  createTable,
   damaged,
-  MAX_RECORD_EXTENTS,
   RECORD,
   RECORD_HEADER_BYTES,
   readTable,
@@ -44,7 +43,7 @@ export async function compareGroups(
 ): Promise<number> {
   const { writer, inbox, checksInFlight = CHECKS_IN_FLIGHT } = options;
   const unanswered: Promise<void>[] = [];
-  const differing = createBatch(Buffer.alloc(0), MAX_RECORD_EXTENTS); // of one answer at a time
+  const differing = createTable(); // of one answer at a time
   let comparedCount = 0;
   for await (const { extents, hashes } of inTurns(groups)) {
     comparedCount += extents.count;
@@ -70,7 +69,7 @@ function copyOf({ count, offsets, lengths }: TableExtents): TableExtents {
 function take(
   { prologue, header }: Answer,
   asked: TableExtents,
-  differing: Batch,
+  differing: TableExtents,
   { limitBytes, onDifference, onEqual }: CompareOptions,
 ): void {
   readTable(prologue, RECORD_HEADER_BYTES, header, limitBytes, differing);

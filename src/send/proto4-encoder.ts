@@ -5,6 +5,7 @@ import type { ExtentSource } from '../extents/extents.js';
 import { createMarkedCursor } from '../extents/marked-cursor.js';
 import type { TransferDigest } from '../stream/digest.js';
 import {
+  createTable,
   ENCODING,
   fitsTable,
   MAX_PAYLOAD_BYTES,
@@ -217,14 +218,6 @@ function areBlocks({ count, lengths }: Batch): boolean {
     if (lengths[i]! % ZERO_BLOCK_BYTES !== 0) return false;
   }
   return true;
-}
-
-function createTable(): TableExtents {
-  return {
-    count: 0,
-    offsets: new Float64Array(MAX_RECORD_EXTENTS),
-    lengths: new Uint32Array(MAX_RECORD_EXTENTS),
-  };
 }
 
 /** Adds a range after the last one, joining the two where they touch and are not too long. */

@@ -161,6 +161,15 @@ export interface TableExtents {
   readonly lengths: Uint32Array;
 }
 
+/** An empty one, with room for as many as a record can have. */
+export function createTable(): TableExtents {
+  return {
+    count: 0,
+    offsets: new Float64Array(MAX_RECORD_EXTENTS),
+    lengths: new Uint32Array(MAX_RECORD_EXTENTS),
+  };
+}
+
 /** Whether an extent from `offset` can stand in a table after one that ends at `previousEnd`. */
 export function fitsTable(previousEnd: number, offset: number): boolean {
   const gap = offset - previousEnd;

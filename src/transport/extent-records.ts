@@ -3,13 +3,13 @@ import { createBlockMarks } from '../extents/block-marks.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { createPieceCursor } from '../extents/piece-cursor.js';
 import {
+  createTable,
   damaged,
   fitsTable,
   MAX_RECORD_EXTENTS,
   RECORD,
   RECORD_HEADER_BYTES,
   readTable,
-  type TableExtents,
 } from '../stream/proto4.js';
 import { encodeTableRecord } from '../stream/table-record.js';
 import type { RecordReader } from './record-reader.js';
@@ -67,12 +67,4 @@ export async function readExtents(
     readTable(prologue, RECORD_HEADER_BYTES, header, volumeBytes, table);
     for (let i = 0; i < table.count; i++) marks.mark(table.offsets[i]!, table.lengths[i]!);
   }
-}
-
-function createTable(): TableExtents {
-  return {
-    count: 0,
-    offsets: new Float64Array(MAX_RECORD_EXTENTS),
-    lengths: new Uint32Array(MAX_RECORD_EXTENTS),
-  };
 }

@@ -1,4 +1,5 @@
 /** The figures that the project wants to reach, beside those that this run has reached. */
+import type { Run } from './measure.js';
 import { METADATA } from './metadata.js';
 import { cpuPerGib, isNative, medianSeconds, type Results, type Row, ratioTo } from './results.js';
 import { spreadOf } from './stats.js';
@@ -173,9 +174,7 @@ function mostMemory({ scenarios }: Results): string | undefined {
 
 /** Of each contender the median run: one turn that the processor was slow in is no habit. */
 function longestTurn(results: Results, which: 'loopMaxMs' | 'settledMaxMs'): string | undefined {
-  const longest = nativeRows(results).map(({ runs, looks = [] }) =>
-    [...runs, ...looks].flatMap((run) => run[which] ?? []),
-  );
+  const longest = nativeRuns(results).map((runs) => runs.flatMap((run) => run[which] ?? []));
   const known = longest.filter((values) => values.length > 0);
   if (known.length === 0) return undefined;
   const usual = Math.max(...known.map((values) => spreadOf(values).median));
@@ -183,15 +182,16 @@ function longestTurn(results: Results, which: 'loopMaxMs' | 'settledMaxMs'): str
 }
 
 function longestLoading(results: Results): string | undefined {
-  const values = nativeRows(results).flatMap(({ runs }) =>
-    runs.flatMap(({ loadingMaxMs }) => loadingMaxMs ?? []),
-  );
+  const values = nativeRuns(results)
+    .flat()
+    .flatMap(({ loadingMaxMs }) => loadingMaxMs ?? []);
   return values.length === 0 ? undefined : Math.max(...values).toFixed(0);
 }
 
-function nativeRows({ scenarios }: Results): Row[] {
-  const rows = scenarios.flatMap(({ rows }) => rows);
-  return rows.filter(({ name }) => isNative(name));
+/** Of each contender, with those that count for the turns alone. */
+function nativeRuns({ scenarios }: Results): Run[][] {
+  const rows = scenarios.flatMap(({ rows }) => rows).filter(({ name }) => isNative(name));
+  return rows.map(({ runs, looks = [] }) => [...runs, ...looks]);
 }
 
 function fact({ scenarios }: Results, what: string): string | undefined {

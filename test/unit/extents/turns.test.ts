@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isTurnOver, nextTurn } from '#lvmsync/extents/turns.js';
 
-test('when several wait for a turn then each has one by itself, in the order in which they asked', async () => {
+test('when several wait for a turn then each has one by itself, in the order in which they asked', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
   const seen: string[] = [];
   let going = true;
   const look = () => {
@@ -15,6 +17,8 @@ test('when several wait for a turn then each has one by itself, in the order in 
     names.map(async (name) => {
       await nextTurn();
       assert.ok(!isTurnOver());
+      now += 1;
+      assert.ok(isTurnOver());
       seen.push(name);
     }),
   );

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { crc32c } from '#lvmsync/checksum/crc32c.js';
 import { encodeMessage } from '#lvmsync/stream/message-encoder.js';
 import {
+  createTable,
   fitsTable,
   isSkippable,
   RECORD,
@@ -31,14 +32,10 @@ function listOf({ count, offsets, lengths }: TableExtents): Extent[] {
   return Array.from({ length: count }, (_, i) => [offsets[i]!, lengths[i]!]);
 }
 
-function emptyTable(): TableExtents {
-  return tableOf(Array.from({ length: 1024 }, () => [0, 0]));
-}
-
 /** Header and table of a record, read by the code under test. */
 function read(record: Buffer, limitBytes = Number.MAX_SAFE_INTEGER) {
   const header = readRecordHeader(record, 0);
-  const table = emptyTable();
+  const table = createTable();
   const totalBytes = readTable(record, 32, header, limitBytes, table);
   return { header, extents: listOf(table), totalBytes };
 }
