@@ -1,4 +1,5 @@
-/** Long ranges of files, written and compared with the disk and the processor busy at once. */
+/** Long ranges of files, written and hashed with the disk and the processor busy at once. */
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { allocatePages } from '#lvmsync/block/page-memory.js';
@@ -13,6 +14,8 @@ const STEP_BYTES = 4 << 20;
 /** What is as long goes past the page cache, which takes several times as long as the disk. */
 const DIRECT_BYTES = 1 << 20;
 const BLOCK_BYTES = 4096;
+/** As many as Node has threads for. */
+const READS_AT_ONCE = 4;
 
 export async function writeRanges(
   path: string,
@@ -39,23 +42,29 @@ export async function writeRanges(
   }
 }
 
-/** Whether two files hold the same in these ranges. */
-export async function sameRanges(
-  one: string,
-  other: string,
-  ranges: readonly Range[],
-): Promise<boolean> {
-  const files = await Promise.all([openBothWays(one), openBothWays(other)]);
+/** SHA-256 of what a file holds in these ranges. */
+export async function digestOf(path: string, ranges: readonly Range[]): Promise<string> {
+  const file = await openBothWays(path);
   try {
-    const [first, second] = files;
-    const [a, b] = [allocatePages(STEP_BYTES), allocatePages(STEP_BYTES)];
+    const hash = createHash('sha256');
+    const reads: { bytes: Buffer; done: Promise<void> }[] = [];
+    const buffers = Array.from({ length: READS_AT_ONCE }, () => allocatePages(STEP_BYTES));
+    const hashOldest = async () => {
+      const { bytes, done } = reads.shift()!;
+      await done;
+      hash.update(bytes);
+    };
     for (const step of steps(ranges)) {
-      await Promise.all([readAll(first.for(step), a, step), readAll(second.for(step), b, step)]);
-      if (a.compare(b, 0, step.length, 0, step.length) !== 0) return false;
+      if (reads.length === READS_AT_ONCE) await hashOldest();
+      const buffer = buffers.shift()!;
+      buffers.push(buffer);
+      const bytes = buffer.subarray(0, step.length);
+      reads.push({ bytes, done: readAll(file.for(step), bytes, step.offset) });
     }
-    return true;
+    while (reads.length > 0) await hashOldest();
+    return hash.digest('hex');
   } finally {
-    await Promise.all(files.map((file) => file.close()));
+    await file.close();
   }
 }
 
@@ -75,9 +84,9 @@ async function openBothWays(path: string, flags = 0) {
   };
 }
 
-async function readAll(file: FileHandle, into: Buffer, { offset, length }: Range) {
-  const { bytesRead } = await file.read(into, 0, length, offset);
-  if (bytesRead < length) throw new Error('a file has become shorter');
+async function readAll(file: FileHandle, into: Buffer, offset: number) {
+  const { bytesRead } = await file.read(into, 0, into.length, offset);
+  if (bytesRead < into.length) throw new Error('a file has become shorter');
 }
 
 function* steps(ranges: readonly Range[]): Generator<Range> {

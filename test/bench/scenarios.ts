@@ -155,8 +155,12 @@ export const SCENARIOS: readonly Scenario[] = [
       const changedChunks = scattered(originBytes, 64 * KIB, 4, 1);
       return { originBytes, chunkBytes: 64 * KIB, changedChunks, changedBytesPerChunk: 4 * KIB };
     },
-    contenders: [lvmsync, ours('lvmsync --no-skip-unchanged', '--no-skip-unchanged'), dd],
-    reference: dd.name,
+    contenders: [
+      lvmsync,
+      ours('lvmsync --no-skip-unchanged', '--no-skip-unchanged'),
+      ddOverSsh('dd | ssh | dd', MIB),
+    ],
+    reference: 'dd | ssh | dd',
   },
   {
     name: 'zeroes',

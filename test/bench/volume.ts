@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataChunk, storeBytesFor, writeStore } from '../support/cow-store.js';
 import { type Content, seededContent } from './content.js';
-import { type Range, sameRanges, writeRanges } from './ranges.js';
+import { digestOf, type Range, writeRanges } from './ranges.js';
 
 export interface VolumePlan {
   originBytes: number;
@@ -27,7 +27,10 @@ export interface Volume {
   originBytes: number;
   /** Bytes in changed chunks. */
   changedBytes: number;
-  /** Makes the target the base again, and has nothing of any file left in memory. */
+  /**
+   * Makes the target the base of what is to be moved, and has nothing of any file left in memory.
+   * Where everything has changed and the last one has moved it, that is the base of the way back.
+   */
   reset(): Promise<void>;
   /** Whether the target is the origin: all that has changed, and some of the rest. */
   isRight(): Promise<boolean>;
@@ -36,32 +39,112 @@ export interface Volume {
   remove(): void;
 }
 
+/** What there is now, and what there was: as an origin and its exception store. */
+interface Side {
+  originPath: string;
+  storePath: string;
+  content: Content;
+  base: Content;
+  /** Of the origin, once it was wanted: of what has changed, and some of the rest. */
+  digest?: string;
+}
+
 const STEP_BYTES = 1 << 20;
 const base = seededContent('base');
 
 /** Disk that a plan needs at the most, in bytes. */
 export function neededBytes(plan: VolumePlan): number {
   const { originBytes, chunkBytes, changedChunks, withScratch } = plan;
-  return (withScratch ? 3 : 2) * originBytes + storeBytesFor(chunkBytes, changedChunks.length + 1);
+  const sideBytes = originBytes + storeBytesFor(chunkBytes, changedChunks.length + 1);
+  return (withScratch ? 2 : 1) * originBytes + (goesBothWays(plan) ? 2 : 1) * sideBytes;
+}
+
+/** Whether the base, moved onto what there is now, would be the same work. */
+function goesBothWays(plan: VolumePlan): boolean {
+  return isAllNew(plan) && plan.content === undefined;
+}
+
+function isAllNew({ originBytes, chunkBytes, changedChunks, changedBytesPerChunk }: VolumePlan) {
+  return changedChunks.length * (changedBytesPerChunk ?? chunkBytes) === originBytes;
 }
 
 export async function createVolume(directory: string, plan: VolumePlan): Promise<Volume> {
   const { originBytes, chunkBytes, changedChunks, content = seededContent('new') } = plan;
-  const { changedBytesPerChunk = chunkBytes } = plan;
-  const originPath = join(directory, 'origin');
-  const storePath = join(directory, 'store');
   const targetPath = join(directory, 'target');
   const scratchPath = join(directory, 'scratch');
+  const there: Side = {
+    originPath: join(directory, 'origin'),
+    storePath: join(directory, 'store'),
+    content,
+    base,
+  };
+  const back: Side = {
+    originPath: join(directory, 'origin-back'),
+    storePath: join(directory, 'store-back'),
+    content: base,
+    base: content,
+  };
   const extents = joinChunks(changedChunks, chunkBytes);
-
   const whole = [{ offset: 0, length: originBytes }];
   await writeRanges(targetPath, 'w', whole, base);
   if (plan.withScratch) await writeRanges(scratchPath, 'w', whole, base);
-  const isAllNew = changedChunks.length * changedBytesPerChunk === originBytes;
-  if (!isAllNew) await writeRanges(originPath, 'w', whole, base);
+  await createSide(there, plan, extents);
+  if (goesBothWays(plan)) await createSide(back, plan, extents);
+  // Some of what has not changed, too.
+  const samples = Array.from({ length: 64 }, (_, i) => ({
+    offset: Math.floor(((originBytes / 64) * i) / STEP_BYTES) * STEP_BYTES,
+    length: Math.min(65536, originBytes),
+  }));
+
+  let side = there;
+  let isMoved = false;
+  return {
+    get originPath() {
+      return side.originPath;
+    },
+    get storePath() {
+      return side.storePath;
+    },
+    targetPath,
+    scratchPath,
+    originBytes,
+    changedBytes: changedChunks.length * chunkBytes,
+    async reset() {
+      if (isMoved && goesBothWays(plan)) side = side === there ? back : there;
+      else await writeRanges(targetPath, 'r+', extents, side.base);
+      isMoved = false;
+      for (const path of [side.originPath, side.storePath, targetPath]) dropCache(path);
+    },
+    async isRight() {
+      const ranges = [...extents, ...samples];
+      side.digest ??= await digestOf(side.originPath, ranges);
+      isMoved = (await digestOf(targetPath, ranges)) === side.digest;
+      return isMoved;
+    },
+    async isIdentical() {
+      const paths = [side.originPath, targetPath];
+      const [origin, target] = await Promise.all(paths.map((path) => digestOf(path, whole)));
+      return origin === target;
+    },
+    remove() {
+      const paths = [there, back].flatMap(({ originPath, storePath }) => [originPath, storePath]);
+      for (const path of [...paths, targetPath, scratchPath]) rmSync(path, { force: true });
+    },
+  };
+}
+
+async function createSide(
+  { originPath, storePath, content, base }: Side,
+  plan: VolumePlan,
+  extents: readonly Range[],
+): Promise<void> {
+  const { originBytes, chunkBytes, changedChunks } = plan;
+  const { changedBytesPerChunk = chunkBytes } = plan;
+  const whole = [{ offset: 0, length: originBytes }];
+  if (!isAllNew(plan)) await writeRanges(originPath, 'w', whole, base);
   await writeRanges(
     originPath,
-    isAllNew ? 'w' : 'r+',
+    isAllNew(plan) ? 'w' : 'r+',
     changedBytesPerChunk === chunkBytes
       ? extents
       : changedChunks.map((chunk) => ({
@@ -76,36 +159,13 @@ export async function createVolume(directory: string, plan: VolumePlan): Promise
     storeBytes: storeBytesFor(chunkBytes, changedChunks.length + 1),
     exceptions: changedChunks.map((chunk, index) => [chunk, storedChunks[index]!] as const),
   });
-  const kept = keptContent(changedChunks, storedChunks, chunkBytes);
+  const kept = keptContent(base, changedChunks, storedChunks, chunkBytes);
   await writeRanges(storePath, 'r+', joinChunks(storedChunks, chunkBytes), kept);
-  // Some of what has not changed, too.
-  const samples = Array.from({ length: 64 }, (_, i) => ({
-    offset: Math.floor(((originBytes / 64) * i) / STEP_BYTES) * STEP_BYTES,
-    length: Math.min(65536, originBytes),
-  }));
-
-  return {
-    originPath,
-    storePath,
-    targetPath,
-    scratchPath,
-    originBytes,
-    changedBytes: changedChunks.length * chunkBytes,
-    async reset() {
-      await writeRanges(targetPath, 'r+', extents, base);
-      for (const path of [originPath, storePath, targetPath]) dropCache(path);
-    },
-    isRight: () => sameRanges(originPath, targetPath, [...extents, ...samples]),
-    isIdentical: () => sameRanges(originPath, targetPath, whole),
-    remove() {
-      for (const path of [originPath, storePath, targetPath, scratchPath])
-        rmSync(path, { force: true });
-    },
-  };
 }
 
 /** What an exception store has of the base, where it keeps it. */
 function keptContent(
+  base: Content,
   chunks: readonly number[],
   storedChunks: readonly number[],
   chunkBytes: number,
