@@ -38,8 +38,16 @@ function load(path) {
   const script = new Script(source, { filename: path, cachedData });
   const module = { exports: {} };
   const run = script.runInThisContext();
-  run(module.exports, createRequire(path), module, path, dirname(path), loadBundle);
+  run(module.exports, lazily(createRequire(path)), module, path, dirname(path), loadBundle);
   return { exports: module.exports, script, head, cache };
+}
+
+/** What takes longest to load of Node's own, and is not for every command: when it is wanted. */
+const LATE = new Set(['node:child_process', 'node:crypto']);
+
+function lazily(require) {
+  return (name) =>
+    LATE.has(name) ? new Proxy({}, { get: (_, key) => require(name)[key] }) : require(name);
 }
 
 /** The first line of the bundle has its digest. */

@@ -319,13 +319,29 @@ Napi::Value StartHashPieces(const Napi::CallbackInfo& info) {
                           at_once);
 }
 
-// crc32cByTables(bytes, seed): number. For tests: what a processor without the instruction does.
-Napi::Value Crc32cByTablesNow(const Napi::CallbackInfo& info) {
+// sha256AtOnce(bytes): Buffer
+Napi::Value Sha256AtOnce(const Napi::CallbackInfo& info) {
+  if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
+  const auto buffer = info[0].As<Napi::Uint8Array>();
+  auto digest = Napi::Buffer<uint8_t>::New(info.Env(), kSha256Bytes);
+  if (!digest.IsEmpty()) FindSha256()(buffer.Data(), buffer.ByteLength(), digest.Data());
+  return digest;
+}
+
+Napi::Value CrcAtOnce(const Napi::CallbackInfo& info, decltype(&Crc32c) crc32c) {
   if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
   if (!IsUint32(info[1])) return ThrowTypeError(info.Env(), "seed must be a 32-bit number");
   auto buffer = info[0].As<Napi::Uint8Array>();
   const uint32_t seed = info[1].As<Napi::Number>().Uint32Value();
-  return Napi::Number::New(info.Env(), Crc32cByTables(seed, buffer.Data(), buffer.ByteLength()));
+  return Napi::Number::New(info.Env(), crc32c(seed, buffer.Data(), buffer.ByteLength()));
+}
+
+// crc32cAtOnce(bytes, seed): number
+Napi::Value Crc32cAtOnce(const Napi::CallbackInfo& info) { return CrcAtOnce(info, Crc32c); }
+
+// crc32cByTables(bytes, seed): number. For tests: what a processor without the instruction does.
+Napi::Value Crc32cByTablesAtOnce(const Napi::CallbackInfo& info) {
+  return CrcAtOnce(info, Crc32cByTables);
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -343,12 +359,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("readInput", Napi::Function::New<ReadInput>(env, "readInput"));
   exports.Set("close", Napi::Function::New<Close>(env, "close"));
   exports.Set("crc32c", Napi::Function::New<StartCrc32c>(env, "crc32c"));
-  exports.Set("crc32cByTables", Napi::Function::New<Crc32cByTablesNow>(env, "crc32cByTables"));
+  exports.Set("crc32cAtOnce", Napi::Function::New<Crc32cAtOnce>(env, "crc32cAtOnce"));
+  exports.Set("crc32cByTables", Napi::Function::New<Crc32cByTablesAtOnce>(env, "crc32cByTables"));
   exports.Set("findZeroBlocks", Napi::Function::New<StartFindZeroBlocks>(env, "findZeroBlocks"));
   exports.Set("examine", Napi::Function::New<StartExamine>(env, "examine"));
   exports.Set("findEqualBlocks", Napi::Function::New<StartFindEqualBlocks>(env, "findEqualBlocks"));
   if (FindSha256() != nullptr) {
     exports.Set("hashPieces", Napi::Function::New<StartHashPieces>(env, "hashPieces"));
+    exports.Set("sha256AtOnce", Napi::Function::New<Sha256AtOnce>(env, "sha256AtOnce"));
   }
   ExportLinks(env, exports);
   ExportTls(env, exports);

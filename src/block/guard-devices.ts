@@ -1,4 +1,4 @@
-import { type BigIntStats, readFileSync } from 'node:fs';
+import { type BigIntStats, existsSync, readFileSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 
@@ -86,7 +86,8 @@ export async function relatedDevices(id: string): Promise<RelatedDevice[]> {
 export async function loopsOnFile(file: BigIntStats): Promise<string[]> {
   const loops: string[] = [];
   for (const name of await readdir('/sys/block').catch(() => [])) {
-    if (name.startsWith('loop')) {
+    // The directory is there while the device has a file.
+    if (existsSync(`/sys/block/${name}/loop`)) {
       const id = await readAttribute(`/sys/block/${name}/dev`);
       const backing = id === undefined ? undefined : await loopBackingFile(id);
       if (id !== undefined && backing?.dev === file.dev && backing.ino === file.ino) {

@@ -1,6 +1,6 @@
 import { close, constants, fstat, open, stat } from 'node:fs';
 import { promisify } from 'node:util';
-import { crc32c } from '../checksum/crc32c.js';
+import { crc32cByTables } from '../checksum/crc32c.js';
 import { LvmsyncError } from '../errors.js';
 import { createBlockFile } from './block-file.js';
 import { createBufferPool } from './buffer-pool.js';
@@ -76,11 +76,11 @@ export function createJsEngine(limits: IoLimits = completeLimits({})): Engine {
     name: 'js',
     limits,
     allocate,
-    crc32c: async (bytes, seed) => crc32c(bytes, seed),
+    crc32c: async (bytes, seed) => crc32cByTables(bytes, seed),
     findZeroBlocks: async (bytes, blockBytes) => findZeroBlocks(bytes, blockBytes),
     async examine(bytes, blockBytes, crcSeed) {
       const isZero = findZeroBlocks(bytes, blockBytes);
-      return isZero.includes(1) ? isZero : crc32c(bytes, crcSeed);
+      return isZero.includes(1) ? isZero : crc32cByTables(bytes, crcSeed);
     },
     findEqualBlocks: async (one, other, blockBytes) => findEqualBlocks(one, other, blockBytes),
     hashPieces: async (batch) => hashPieces(batch),

@@ -6,8 +6,8 @@
  * without sharing that are kept apart by O_EXCL alone), and any local user can bind it: the lock
  * keeps honest runs apart, it is no protection from a hostile one.
  */
-import { createHash } from 'node:crypto';
 import { connect, createServer } from 'node:net';
+import { sha256Hex } from '../checksum/sha256.js';
 import { LvmsyncError } from '../errors.js';
 import { reasonOf } from './errno.js';
 
@@ -56,8 +56,7 @@ export function isLocked(kind: LockKind, identity: string): Promise<boolean> {
 }
 
 function lockAddress(kind: LockKind, identity: string): string {
-  const digest = createHash('sha256').update(identity).digest('hex');
-  return `\0lvmsync:${kind}:${digest}`.padEnd(NAME_BYTES, '\0');
+  return `\0lvmsync:${kind}:${sha256Hex(identity)}`.padEnd(NAME_BYTES, '\0');
 }
 
 const DOING = {

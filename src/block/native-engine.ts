@@ -1,3 +1,4 @@
+import { useChecksumsOf } from '../checksum/at-once.js';
 import type { Batch, Ranges } from './batch.js';
 import { createBlockFile, type RawFile } from './block-file.js';
 import type { ClearingWay, KernelClearing } from './clearing.js';
@@ -76,6 +77,9 @@ interface Addon extends LinkAddon, Partial<TlsAddon>, Partial<SshAddon> {
     count: number,
     done: (hashes: Uint8Array) => void,
   ): Uint8Array | undefined;
+  crc32cAtOnce(bytes: Uint8Array, seed: number): number;
+  /** As `hashPieces`. */
+  sha256AtOnce?(bytes: Uint8Array): Buffer;
 }
 
 type OpenAnswer =
@@ -115,6 +119,7 @@ export function createNativeEngine(
 ): { engine: Engine; note: string | undefined } {
   const addon = loadAddon() as Addon;
   addon.setQueueDepth(limits.queueDepth);
+  useChecksumsOf({ crc32c: addon.crc32cAtOnce, sha256: addon.sha256AtOnce });
   const uringErrno = io === 'threads' ? undefined : addon.startUring();
   const uring = uringErrno === 0;
   const note = uringErrno ? `no io_uring here: ${describeErrno(errnoName(uringErrno))}` : undefined;

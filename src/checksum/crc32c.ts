@@ -1,3 +1,5 @@
+import { checksumsAtOnce } from './at-once.js';
+
 /**
  * CRC-32C (Castagnoli, reflected polynomial 0x82f63b78; RFC 3720 appendix B.4), eight bytes a
  * step by tables ("slicing by 8"). The native engine has an instruction for it.
@@ -23,6 +25,11 @@ function createSlices(): Uint32Array[] {
 
 /** The CRC-32C of `bytes`, going on from `seed`, the CRC of what came before them. */
 export function crc32c(bytes: Uint8Array, seed = 0): number {
+  return checksumsAtOnce()?.crc32c(bytes, seed) ?? crc32cByTables(bytes, seed);
+}
+
+/** The same without an engine. */
+export function crc32cByTables(bytes: Uint8Array, seed = 0): number {
   slices ??= createSlices();
   const [t0, t1, t2, t3, t4, t5, t6, t7] = slices as [
     Uint32Array,

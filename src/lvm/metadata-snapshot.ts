@@ -4,13 +4,13 @@
  * reboots too, and the kernel does not know whose it is. So a note in the state directory says
  * which one is lvmsync's, for the run after one that was killed.
  */
-import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { acquireLock, type Lock } from '../block/lock.js';
 import { removeFile } from '../block/remove-file.js';
 import { assertPrivate, makeStateDirectory } from '../block/state-directory.js';
+import { sha256Hex } from '../checksum/sha256.js';
 import { LvmsyncError } from '../errors.js';
 import type { PoolUsage } from './dm-table.js';
 import { assertPoolUsable, messagePool, readPoolUsage, type ThinPool } from './thin-pool.js';
@@ -93,7 +93,7 @@ interface Note {
 
 async function openNote(pool: ThinPool, stateDirectory: string): Promise<Note> {
   await assertPrivate(stateDirectory);
-  const name = createHash('sha256').update(pool.uuid).digest('hex').slice(0, 40);
+  const name = sha256Hex(pool.uuid).slice(0, 40);
   const path = join(stateDirectory, `${name}.metadata-snapshot`);
   const textOf = ({ heldRoot, transaction }: PoolUsage) =>
     `${JSON.stringify({ pool: pool.uuid, heldRoot, transaction })}\n`;

@@ -1,7 +1,7 @@
 /** What a receiver remembers of a transfer that may be interrupted, in a file beside its kind. */
-import { createHash } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { removeFile } from '../block/remove-file.js';
+import { sha256Hex } from '../checksum/sha256.js';
 import type { SenderHello } from '../stream/messages.js';
 
 export interface Progress {
@@ -55,7 +55,7 @@ export function progressFile(path: string, target?: ProgressTarget): ProgressFil
 }
 
 export function transferName({ source }: SenderHello): string {
-  return createHash('sha256').update(JSON.stringify(source)).digest('hex');
+  return sha256Hex(JSON.stringify(source));
 }
 
 function parse(text: string): ToldProgress | undefined {

@@ -3,10 +3,10 @@
  * histories of targets that are replicated to. Each target has its own names there, made of its
  * identity.
  */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { removeFile } from '../block/remove-file.js';
 import { assertPrivate, makeStateDirectory } from '../block/state-directory.js';
+import { sha256Hex } from '../checksum/sha256.js';
 
 /** The files about one target; none of them need be there. */
 export interface TargetState {
@@ -31,7 +31,7 @@ export interface TargetState {
  *   written to devices
  */
 export async function openTargetState(directory: string, targetId: string): Promise<TargetState> {
-  const name = createHash('sha256').update(targetId).digest('hex').slice(0, 40);
+  const name = sha256Hex(targetId).slice(0, 40);
   const path = (kind: string) => join(directory, `${name}.${kind}`);
   const progressPath = path('progress');
   await assertPrivate(directory);

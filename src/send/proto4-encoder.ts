@@ -170,7 +170,8 @@ export function createProto4Encoder(options: Proto4EncoderOptions): Encoder {
     data: TableExtents,
     plainCrc: number | undefined,
   ): Promise<Buffer[]> {
-    const table = placeTable(buffer, data);
+    // Where its checksum is known it has been placed.
+    const table = plainCrc === undefined ? placeTable(buffer, data) : tableOf(buffer, data);
     const start = PAYLOAD_POSITION - table.length - RECORD_HEADER_BYTES;
     const decodedBytes = sumOf(data);
     const payload = buffer.subarray(PAYLOAD_POSITION, PAYLOAD_POSITION + decodedBytes);
@@ -207,9 +208,13 @@ interface Separated {
 
 /** Writes the table to its place in front of the payload. */
 function placeTable(buffer: Buffer, extents: TableExtents): Buffer {
-  const position = PAYLOAD_POSITION - extents.count * TABLE_ENTRY_BYTES;
-  writeTable(buffer, position, extents);
-  return buffer.subarray(position, PAYLOAD_POSITION);
+  const table = tableOf(buffer, extents);
+  writeTable(table, 0, extents);
+  return table;
+}
+
+function tableOf(buffer: Buffer, { count }: TableExtents): Buffer {
+  return buffer.subarray(PAYLOAD_POSITION - count * TABLE_ENTRY_BYTES, PAYLOAD_POSITION);
 }
 
 /** Whether every piece but the last is whole blocks, so that blocks of the payload are blocks. */

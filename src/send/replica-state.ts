@@ -1,5 +1,5 @@
 /** What a replication must not forget between its runs, as JSON in a file of the state directory. */
-import { createHash } from 'node:crypto';
+import { sha256Hex } from '../checksum/sha256.js';
 import { LvmsyncError } from '../errors.js';
 import {
   count,
@@ -78,7 +78,7 @@ export type Pair = readonly [lvUuid: string, destination: string];
 /** The same for the same pairs in any order: eight hexadecimal digits. */
 export function replicaId(pairs: readonly Pair[]): string {
   const text = JSON.stringify(pairs.map((pair) => JSON.stringify(pair)).sort());
-  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+  return sha256Hex(text).slice(0, 8);
 }
 
 /** @param asked see `stateDirectoryPath` */

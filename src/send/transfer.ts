@@ -1,5 +1,5 @@
 /** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
-import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
@@ -94,9 +94,9 @@ export interface Attempts {
   baseChecked: boolean;
 }
 
-/** A name for a run that no other run has. */
+/** A name for a run that no other run has: a random UUID of the kernel's (random(4)). */
 export function newRun(): string {
-  return randomUUID();
+  return readFileSync('/proc/sys/kernel/random/uuid', 'latin1').trim();
 }
 
 /**

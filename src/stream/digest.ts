@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createSha256 } from '../checksum/sha256.js';
 import { RECORD_HEADER_BYTES } from './proto4.js';
 
 /**
@@ -19,7 +19,7 @@ export function createTransferDigest(): TransferDigest {
   const sums = new BigUint64Array(4);
   return {
     add(prologue) {
-      const hash = createHash('sha256')
+      const hash = createSha256()
         .update(prologue.subarray(0, HASHED_HEADER_BYTES))
         .update(prologue.subarray(RECORD_HEADER_BYTES))
         .digest();

@@ -116,7 +116,7 @@ describe("the addon's boundary", () => {
       assert.throws(() => addon.allocate!(bytes), TypeError);
     }
 
-    for (const name of ['crc32c', 'findZeroBlocks', 'crc32cByTables']) {
+    for (const name of ['crc32c', 'findZeroBlocks', 'crc32cByTables', 'crc32cAtOnce']) {
       for (const values of [
         [],
         [1, 1, ignore],
@@ -130,10 +130,13 @@ describe("the addon's boundary", () => {
       ]) {
         assert.throws(() => addon[name]!(...values), TypeError, name);
       }
-      if (name === 'crc32cByTables') continue;
+      if (name.startsWith('crc32c') && name !== 'crc32c') continue;
       assert.throws(() => addon[name]!(buffer, 1), TypeError);
     }
     assert.throws(() => addon.findZeroBlocks!(buffer, 0, ignore), TypeError);
+    for (const bytes of [undefined, 'x', new Uint16Array(8), new ArrayBuffer(8), {}]) {
+      assert.throws(() => addon.sha256AtOnce!(bytes), TypeError);
+    }
     for (const values of [
       [],
       [1, 1, 1, ignore],

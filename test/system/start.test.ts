@@ -4,6 +4,7 @@ import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { runCommand } from '../support/command.js';
+import { dataChunk, storeBytesFor, writeStore } from '../support/cow-store.js';
 import { lvmsyncPath, repositoryRoot } from '../support/repository.js';
 import { temporaryDirectory } from '../support/temp-dir.js';
 
@@ -34,6 +35,34 @@ describe('only what a command needs is loaded', () => {
       loaded.filter((path) => path.includes('/ssh2/')),
       [],
     );
+  });
+
+  test("when a small transfer stays on this machine then Node's cryptography is not loaded", async () => {
+    const [store, origin, target] = ['store', 'origin', 'target'].map((name) =>
+      join(directory, name),
+    );
+    writeStore(store!, {
+      chunkBytes: 4096,
+      storeBytes: storeBytesFor(4096, 2),
+      exceptions: [[3, dataChunk(4096, 0)]],
+    });
+    writeFileSync(origin!, Buffer.alloc(1 << 20).fill(7, 3 * 4096, 4 * 4096));
+    writeFileSync(target!, Buffer.alloc(1 << 20));
+    const listing = `
+      process.on('exit', () => console.log(process.moduleLoadList.join('\\n')));
+      process.argv.splice(1, 0, ${JSON.stringify(lvmsyncPath)});
+      require(${JSON.stringify(lvmsyncPath)});
+    `;
+    const words = ['-q', '--engine', 'native', '--cow-device', store!, '--data-source', origin!];
+    const { status, stdout, stderr } = await runCommand(process.execPath, [
+      ...['-e', listing, '--'],
+      ...[...words, target!],
+    ]);
+    assert.equal(status, 0, stderr);
+    const loaded = stdout.toString().split('\n');
+    assert.ok(loaded.includes('NativeModule net'));
+    assert.ok(!loaded.includes('NativeModule crypto'));
+    assert.deepEqual(readFileSync(target!), readFileSync(origin!));
   });
 
   test('when ssh2 is loaded then nothing of HTTP is', async () => {
