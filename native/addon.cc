@@ -328,20 +328,15 @@ Napi::Value Sha256AtOnce(const Napi::CallbackInfo& info) {
   return digest;
 }
 
-Napi::Value CrcAtOnce(const Napi::CallbackInfo& info, decltype(&Crc32c) crc32c) {
+// crc32cAtOnce(bytes, seed), crc32cByTables(bytes, seed): number. The latter is for tests: it is
+// what a processor without the instruction does.
+template <auto crc32c>
+Napi::Value CrcAtOnce(const Napi::CallbackInfo& info) {
   if (!IsUint8Array(info[0])) return ThrowTypeError(info.Env(), "bytes must be a Buffer");
   if (!IsUint32(info[1])) return ThrowTypeError(info.Env(), "seed must be a 32-bit number");
   auto buffer = info[0].As<Napi::Uint8Array>();
   const uint32_t seed = info[1].As<Napi::Number>().Uint32Value();
   return Napi::Number::New(info.Env(), crc32c(seed, buffer.Data(), buffer.ByteLength()));
-}
-
-// crc32cAtOnce(bytes, seed): number
-Napi::Value Crc32cAtOnce(const Napi::CallbackInfo& info) { return CrcAtOnce(info, Crc32c); }
-
-// crc32cByTables(bytes, seed): number. For tests: what a processor without the instruction does.
-Napi::Value Crc32cByTablesAtOnce(const Napi::CallbackInfo& info) {
-  return CrcAtOnce(info, Crc32cByTables);
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -359,8 +354,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("readInput", Napi::Function::New<ReadInput>(env, "readInput"));
   exports.Set("close", Napi::Function::New<Close>(env, "close"));
   exports.Set("crc32c", Napi::Function::New<StartCrc32c>(env, "crc32c"));
-  exports.Set("crc32cAtOnce", Napi::Function::New<Crc32cAtOnce>(env, "crc32cAtOnce"));
-  exports.Set("crc32cByTables", Napi::Function::New<Crc32cByTablesAtOnce>(env, "crc32cByTables"));
+  exports.Set("crc32cAtOnce", Napi::Function::New<CrcAtOnce<Crc32c>>(env, "crc32cAtOnce"));
+  exports.Set("crc32cByTables",
+              Napi::Function::New<CrcAtOnce<Crc32cByTables>>(env, "crc32cByTables"));
   exports.Set("findZeroBlocks", Napi::Function::New<StartFindZeroBlocks>(env, "findZeroBlocks"));
   exports.Set("examine", Napi::Function::New<StartExamine>(env, "examine"));
   exports.Set("findEqualBlocks", Napi::Function::New<StartFindEqualBlocks>(env, "findEqualBlocks"));

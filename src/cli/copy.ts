@@ -1,3 +1,4 @@
+import { nowMs } from '../clock.js';
 import {
   deliver,
   type Lock,
@@ -23,10 +24,10 @@ export async function runCopy(job: Job): Promise<undefined> {
   const there = remoteSource(job, name, target);
   if (there === undefined) return copyFromHere(job, name, target);
   const engine = openEngine(job);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   if (options.dryRun) return planPull(job, there, 'whole', engine);
   const report = await pullHere(job, there, 'whole', engine);
-  const seconds = (performance.now() - startedAt) / 1000;
+  const seconds = (nowMs() - startedAt) / 1000;
   const { volumeBytes, streamBytes } = report;
   job.reporter.summary([copiedLine(volumeBytes, seconds, streamBytes)], pullResult(job, report));
 }
@@ -39,7 +40,7 @@ async function copyFromHere(job: Job, name: string, target: string): Promise<und
   const { options, reporter, run } = job;
   const place = parseDestination(target);
   const engine = openEngine(job);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   const { source, mountPoint } = await openNamedSource(name, engine);
   let lock: Lock | undefined;
   try {
@@ -64,7 +65,7 @@ async function copyFromHere(job: Job, name: string, target: string): Promise<und
         base: 'none',
         skipUnchanged: 'never',
       });
-      const seconds = (performance.now() - startedAt) / 1000;
+      const seconds = (nowMs() - startedAt) / 1000;
       const { volumeBytes } = source;
       const { passedBytes: streamBytes } = run.bandwidth;
       const figures = { source: name, destination: target, volumeBytes, report, streamBytes };

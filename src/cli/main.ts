@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { nowMs } from '../clock.js';
 import { EXIT, LvmsyncError, reasonOf } from '../index.js';
 import { runApply } from './apply.js';
 import { createLiveRun, type LiveRun } from './live-run.js';
@@ -27,8 +28,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { command, words, options } = chosen;
   const screen = createScreen();
   const reporter = createReporter(options, screen);
-  const startedAt = performance.now();
-  const seconds = () => (performance.now() - startedAt) / 1000;
+  const startedAt = nowMs();
+  const seconds = () => (nowMs() - startedAt) / 1000;
   const interruption = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => interruption.abort());

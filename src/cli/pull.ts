@@ -1,3 +1,4 @@
+import { nowMs } from '../clock.js';
 import {
   type Engine,
   inspectForWriting,
@@ -23,11 +24,11 @@ export async function runPull(job: Job): Promise<undefined> {
     );
   }
   const engine = openEngine(job);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   if (job.options.dryRun) return planPull(job, ends, 'changes', engine);
   const report = await pullHere(job, ends, 'changes', engine);
   const { volumeBytes, dataBytes } = report;
-  const seconds = (performance.now() - startedAt) / 1000;
+  const seconds = (nowMs() - startedAt) / 1000;
   const lines = [`Transferred ${dataBytes} bytes in ${seconds.toFixed(2)} seconds; flushed`];
   if (dataBytes > 0) {
     const times = (volumeBytes / dataBytes).toFixed(2);

@@ -1,4 +1,5 @@
 import { isatty } from 'node:tty';
+import { nowMs } from '../clock.js';
 import {
   type BaseCheck,
   type ChangeSource,
@@ -32,7 +33,7 @@ export async function runSync(job: Job): Promise<undefined> {
   const { reporter, run } = job;
   const words = positionals(job);
   const engine = openEngine(job);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   run.watcher.phase('scan');
   const source = await openSource(job, words.source, engine);
   let lock: Lock | undefined;
@@ -46,7 +47,7 @@ export async function runSync(job: Job): Promise<undefined> {
       words.destination === undefined
         ? await toStandardOutput(job, source, engine)
         : await toDestination(job, source, engine, words.destination);
-    const seconds = (performance.now() - startedAt) / 1000;
+    const seconds = (nowMs() - startedAt) / 1000;
     const figures = {
       ...{ source: words.source ?? source.description, destination: words.destination, report },
       ...{ volumeBytes: source.volumeBytes, streamBytes: run.bandwidth.passedBytes },

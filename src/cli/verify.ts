@@ -1,3 +1,4 @@
+import { nowMs } from '../clock.js';
 import {
   type ChangeSource,
   type Engine,
@@ -44,7 +45,7 @@ async function verifyFromHere(
 ): Promise<VerifyReport> {
   const { options, reporter } = job;
   const place = parseDestination(target);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   job.run.watcher.phase('scan');
   const { source: whole, live, mountPoint } = await openNamedSource(name, engine);
   let listed: ChangeSource | undefined;
@@ -70,7 +71,7 @@ async function verifyFromHere(
         onDifferences: (differing) => printRanges(job, differing),
       });
       await recheck(job, listed);
-      const milliseconds = performance.now() - startedAt;
+      const milliseconds = nowMs() - startedAt;
       sayVerified(job, { ...source, live }, report, milliseconds);
       return report;
     } finally {
@@ -121,7 +122,7 @@ async function verifyFromThere(
   const { options, reporter } = job;
   const { changed, sample, repair } = options;
   const host = connectToSource(job, place);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   try {
     const source = await listOffered(host.ask(place.path, 'whole', engine));
     const listed =
@@ -143,7 +144,7 @@ async function verifyFromThere(
       if (listDigest !== listed?.listDigest) reporter.warn(MORE_HAS_CHANGED);
     }
     const said = { description: place.path, volumeBytes: source.sizeBytes, live: false };
-    sayVerified(job, said, report, performance.now() - startedAt);
+    sayVerified(job, said, report, nowMs() - startedAt);
     return report;
   } finally {
     await host.close();

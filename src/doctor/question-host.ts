@@ -1,5 +1,7 @@
 /** The near end of `lvmsync doctor`: asks a host for its report, and measures the way to it. */
+
 import { randomBytes } from 'node:crypto';
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { streamSource } from '../transport/byte-source.js';
@@ -36,21 +38,21 @@ export async function questionHost(channel: Channel, timeoutMs: number): Promise
   const echo = Buffer.alloc(1);
   let roundTripMs = Number.POSITIVE_INFINITY;
   for (let ping = 0; ping < PINGS; ping++) {
-    const sentAt = performance.now();
+    const sentAt = nowMs();
     await writer.write(Buffer.of(ping));
     if ((await source.read(echo)) === 0) throw cut(source);
-    roundTripMs = Math.min(roundTripMs, performance.now() - sentAt);
+    roundTripMs = Math.min(roundTripMs, nowMs() - sentAt);
   }
   const piece = randomBytes(PIECE_BYTES);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   let sentBytes = 0;
-  while (sentBytes < SEND_BYTES && performance.now() - startedAt < SEND_MS) {
+  while (sentBytes < SEND_BYTES && nowMs() - startedAt < SEND_MS) {
     await writer.write(piece);
     sentBytes += piece.length;
   }
   channel.input.end();
   await readLine(source);
-  const milliseconds = Math.max(performance.now() - startedAt - roundTripMs, 0.1);
+  const milliseconds = Math.max(nowMs() - startedAt - roundTripMs, 0.1);
   const link = { roundTripMs, bytesPerSecond: (sentBytes / milliseconds) * 1000 };
   await channel.end;
   return { report, link };

@@ -1,3 +1,5 @@
+import { nowMs } from '../clock.js';
+
 /**
  * How long one may keep the event loop from progress, signals and connections, in milliseconds. What
  * is under way when it is over takes its time, too.
@@ -5,12 +7,12 @@
 const TURN_MS = 1;
 
 /** Of all who take turns together, since they share one thread. */
-let turnStart = performance.now();
+let turnStart = nowMs();
 const waiting: (() => void)[] = [];
 
 /** True once the loop has waited for some milliseconds: then `await nextTurn()`. */
 export function isTurnOver(): boolean {
-  return performance.now() - turnStart >= TURN_MS;
+  return nowMs() - turnStart >= TURN_MS;
 }
 
 /** One after another: each has a turn of the event loop by itself. */
@@ -27,7 +29,7 @@ function endTurn(): void {
 }
 
 function beginTurn(): void {
-  turnStart = performance.now();
+  turnStart = nowMs();
   waiting.shift()?.();
   if (waiting.length > 0) endTurn();
 }

@@ -4,6 +4,7 @@
  * reboots too, and the kernel does not know whose it is. So a note in the state directory says
  * which one is lvmsync's, for the run after one that was killed.
  */
+
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +12,7 @@ import { acquireLock, type Lock } from '../block/lock.js';
 import { removeFile } from '../block/remove-file.js';
 import { assertPrivate, makeStateDirectory } from '../block/state-directory.js';
 import { sha256Hex } from '../checksum/sha256.js';
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import type { PoolUsage } from './dm-table.js';
 import { assertPoolUsable, messagePool, readPoolUsage, type ThinPool } from './thin-pool.js';
@@ -70,14 +72,14 @@ export async function withMetadataSnapshot<T>(
 }
 
 async function waitForLock(pool: ThinPool, signal: AbortSignal | undefined): Promise<Lock> {
-  const deadline = performance.now() + LOCK_WAIT_MS;
+  const deadline = nowMs() + LOCK_WAIT_MS;
   for (;;) {
     try {
       return await acquireLock('pool', pool.uuid, pool.path);
     } catch (error) {
       const isHeld = error instanceof LvmsyncError && error.code === 'SNAPSHOT_IN_USE';
       if (signal?.aborted) throw interruptedError(pool);
-      if (!isHeld || performance.now() > deadline) throw error;
+      if (!isHeld || nowMs() > deadline) throw error;
       await delay(LOCK_RETRY_MS);
     }
   }

@@ -1,3 +1,4 @@
+import { nowMs } from '../clock.js';
 import type { RecordApplier } from './record-applier.js';
 
 /**
@@ -27,7 +28,7 @@ export function createCheckpoints(
 ): Checkpoints {
   let running: Promise<void> | undefined;
   let bytesBefore = 0;
-  let timeBefore = performance.now();
+  let timeBefore = nowMs();
   let failure: { error: unknown } | undefined;
 
   async function checkpoint(): Promise<void> {
@@ -39,11 +40,10 @@ export function createCheckpoints(
     async note() {
       if (failure !== undefined) throw failure.error;
       const { dataBytes } = applier;
-      const due =
-        dataBytes - bytesBefore >= INTERVAL_BYTES || performance.now() - timeBefore >= INTERVAL_MS;
+      const due = dataBytes - bytesBefore >= INTERVAL_BYTES || nowMs() - timeBefore >= INTERVAL_MS;
       if (!due || running !== undefined) return;
       bytesBefore = dataBytes;
-      timeBefore = performance.now();
+      timeBefore = nowMs();
       running = checkpoint()
         .catch((error: unknown) => {
           failure = { error };

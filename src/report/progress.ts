@@ -1,4 +1,5 @@
 /** How far a run is, from what it tells; without a clock, a terminal or a file of its own. */
+import { nowMs } from '../clock.js';
 import type { Phase, RunWatcher } from '../watcher.js';
 import { createSmoothRate } from './rate.js';
 
@@ -39,7 +40,7 @@ export interface ProgressOptions {
 }
 
 export function createProgress(options: ProgressOptions = {}): ProgressModel {
-  const { now = () => performance.now(), streamBytes = () => 0, onPhase } = options;
+  const { now = () => nowMs(), streamBytes = () => 0, onPhase } = options;
   const startedAt = now();
   const rate = createSmoothRate(startedAt);
   let stage: string | undefined;

@@ -1,5 +1,6 @@
 /** The links that the records of one transfer go over. */
 
+import { nowMs } from '../clock.js';
 import { isTurnOver, nextTurn } from '../extents/turns.js';
 import { MAX_PAYLOAD_BYTES } from '../stream/proto4.js';
 import type { StreamWriter } from '../transport/stream-writer.js';
@@ -70,11 +71,11 @@ export function createLinkSet(writers: readonly StreamWriter[]): LinkSet {
       );
       const taken = member;
       const bytes = parts.reduce((sum, { length }) => sum + length, 0);
-      const beganAt = performance.now();
+      const beganAt = nowMs();
       taken.busy = Promise.all(writes).then(
         () => {
           taken.busy = undefined;
-          const quickBytes = (performance.now() - beganAt) * QUICK_BYTES_PER_MS;
+          const quickBytes = (nowMs() - beganAt) * QUICK_BYTES_PER_MS;
           const isQuick = quickBytes < Math.max(bytes, SHORT_RECORD_BYTES);
           quickRecords = isQuick ? quickRecords + 1 : 0;
         },

@@ -1,5 +1,7 @@
 /** Opens further links to a receiver, as docs/protocol.md has them ("Links"). */
+
 import type { Engine } from '../block/engine.js';
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import { inTurns } from '../extents/turns.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
@@ -129,10 +131,10 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
 
   async function ask(request: OpenRequest): Promise<{ opened: Opened; answerMs: number }> {
     const answer = options.inbox.expect(RECORD.opened);
-    const askedAt = performance.now();
+    const askedAt = nowMs();
     await options.writer.write(encodeMessage(RECORD.open, request));
     const opened = parseOpened((await answer).payload);
-    return { opened, answerMs: performance.now() - askedAt };
+    return { opened, answerMs: nowMs() - askedAt };
   }
 
   async function openTls(): Promise<void> {

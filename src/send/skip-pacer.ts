@@ -1,3 +1,5 @@
+import { nowMs } from '../clock.js';
+
 /** How far comparing has got, in bytes. */
 export interface Compared {
   /** Of which the receiver was asked. */
@@ -36,7 +38,7 @@ const SENDING_MS = 500;
  *
  * @param now a clock, in milliseconds
  */
-export function createPacer(now: () => number = () => performance.now()): Pacer {
+export function createPacer(now: () => number = () => nowMs()): Pacer {
   let state: 'comparing' | 'sending' | 'stopped' = 'comparing';
   let comparedMs = 0;
   let countedUntil: number | undefined = now();

@@ -1,3 +1,5 @@
+import { nowMs } from '../clock.js';
+
 /** How fast a run may send, over all of its links together, and how much it has sent. */
 export interface Bandwidth {
   /** Bytes a second; 0: no limit. */
@@ -29,7 +31,7 @@ export interface BandwidthOptions {
 }
 
 export function createBandwidth(options: BandwidthOptions = {}): Bandwidth {
-  const { now = () => performance.now() } = options;
+  const { now = () => nowMs() } = options;
   let { bytesPerSecond = 0 } = options;
   let passedBytes = 0;
   /** When what was let through is paid for. */

@@ -1,4 +1,5 @@
 /** Links over a connection of an OpenSSH client's own, which encrypts on a core of its own. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, mkdtemp, rm } from 'node:fs/promises';
@@ -7,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../block/errno.js';
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import { type LinkOpener, socketLink } from './link.js';
 
@@ -82,14 +84,14 @@ async function startForward(
     await end;
     await rm(directory, { recursive: true, force: true });
   }
-  const deadline = performance.now() + CONNECT_MS;
+  const deadline = nowMs() + CONNECT_MS;
   for (;;) {
     const listens = await access(localPath).then(
       () => true,
       () => false,
     );
     if (listens) return { localPath, close };
-    if (ended !== undefined || performance.now() > deadline) {
+    if (ended !== undefined || nowMs() > deadline) {
       await close();
       throw failed(description, ended ?? 'no connection in time');
     }

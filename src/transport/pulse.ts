@@ -1,4 +1,5 @@
 /** Both ends of a conversation notice when the other has stopped, however quietly. */
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import { type ByteSource, withEachRead } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
@@ -34,7 +35,7 @@ export function keepAlive(writer: StreamWriter, timeoutMs: number): () => void {
   if (timeoutMs === 0) return () => {};
   const intervalMs = timeoutMs / 3;
   const timer = setInterval(() => {
-    if (performance.now() - writer.lastWriteAt < intervalMs * 0.9) return;
+    if (nowMs() - writer.lastWriteAt < intervalMs * 0.9) return;
     // Its failure shows where the conversation writes or reads next.
     writer.write(encodeMessage(RECORD.alive)).catch(() => {});
   }, intervalMs);

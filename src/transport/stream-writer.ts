@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import type { Bandwidth } from './bandwidth.js';
 
@@ -14,7 +15,7 @@ export interface StreamWriter {
   finish(): Promise<void>;
   /** Makes every present and later call throw `error`, unless it has failed already. */
   fail(error: LvmsyncError): void;
-  /** When bytes were last written, as `performance.now()` tells. */
+  /** When bytes were last written, as `nowMs()` tells. */
   readonly lastWriteAt: number;
 }
 
@@ -23,7 +24,7 @@ export function createStreamWriter(output: Writable, bandwidth?: Bandwidth): Str
   const outstanding = new Set<() => void>();
   const waiting = new Set<() => void>();
   let failure: LvmsyncError | undefined;
-  let lastWriteAt = performance.now();
+  let lastWriteAt = nowMs();
   /** What is being written in pieces, as a limit allows: whatever comes next has to wait for it. */
   let inPieces: Promise<void> | undefined;
 
@@ -61,7 +62,7 @@ export function createStreamWriter(output: Writable, bandwidth?: Bandwidth): Str
   }
 
   function put(bytes: Buffer, written?: () => void): void {
-    lastWriteAt = performance.now();
+    lastWriteAt = nowMs();
     output.write(bytes, (error) => {
       if (error) lost(error);
       written?.();

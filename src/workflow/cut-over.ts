@@ -1,5 +1,7 @@
 /** The end of a migration: the origin at rest, its last changes, and the target in its place. */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import { extentsDigest } from '../extents/digest.js';
 import { extentsOfList } from '../extents/from.js';
@@ -32,7 +34,7 @@ export async function cutOver(migration: Migration, held: OwnSnapshot): Promise<
   options.delivery.watcher?.phase('scan');
   throwIfInterrupted(migration);
   await assertAtRest(migration, REST_WAIT_MS);
-  const atRestAt = performance.now();
+  const atRestAt = nowMs();
   migration.cutover ??= { startedAt: atRestAt, commandSeconds: 0 };
   const source = await openFromOrigin(migration, held);
   const before = await readDeviceActivity(volume.device);
@@ -55,7 +57,7 @@ export async function cutOver(migration: Migration, held: OwnSnapshot): Promise<
   });
   await assertAtRest(migration, 0);
   await assertUnwritten();
-  const seconds = (performance.now() - atRestAt) / 1000;
+  const seconds = (nowMs() - atRestAt) / 1000;
   await record(migration, { delivered: { at: Math.floor(Date.now() / 1000), changes } });
   options.onSay(
     `Last changes: ${dataBytes} bytes (${inBytes(dataBytes)}) in ${seconds.toFixed(1)} s; the target holds ${originName}`,
@@ -78,7 +80,7 @@ async function assertSame(
   if (choice === 'none') return;
   const { discarded: _, volumeBytes, ...rest } = source;
   const extents = choice === 'changed' ? source.extents : extentsOfList([[0, volumeBytes]]);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   const connection = peer.connect(source);
   try {
     const { comparedBytes, remaining } = await verify({
@@ -88,7 +90,7 @@ async function assertSame(
       ...{ open: connection.open, openVerifier: connection.openVerifier },
       sample: choice === 'sample' ? { blocks: SAMPLE_BLOCKS } : undefined,
     });
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    const seconds = ((nowMs() - startedAt) / 1000).toFixed(1);
     migration.totals.comparedBytes += comparedBytes;
     onSay(`Compared ${comparedBytes} bytes (${choice}) in ${seconds} s`);
     if (remaining.totalBytes === 0) return;
@@ -166,7 +168,7 @@ async function beginCutover(migration: Migration): Promise<void> {
   const { options } = migration;
   const { beforeCutover } = options;
   if (migration.cutover !== undefined || beforeCutover === undefined) return;
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   options.delivery.watcher?.phase('command');
   options.onSay(`Running here: ${beforeCutover}`);
   try {
@@ -178,19 +180,19 @@ async function beginCutover(migration: Migration): Promise<void> {
       cause,
     });
   }
-  migration.cutover = { startedAt, commandSeconds: (performance.now() - startedAt) / 1000 };
+  migration.cutover = { startedAt, commandSeconds: (nowMs() - startedAt) / 1000 };
 }
 
 /** Waits a while for the origin to be closed, or asks for it. @throws LvmsyncError ORIGIN_IN_USE */
 async function assertAtRest(migration: Migration, waitMs: number): Promise<void> {
   const { options } = migration;
   const { name: originName, volume } = migration.origin;
-  const deadline = performance.now() + waitMs;
+  const deadline = nowMs() + waitMs;
   for (;;) {
     throwIfInterrupted(migration);
     const why = await whyNotAtRest(volume.device);
     if (why === undefined) return;
-    if (performance.now() < deadline) {
+    if (nowMs() < deadline) {
       await delay(REST_LOOK_MS);
       continue;
     }

@@ -1,6 +1,8 @@
 /** A volume to another place, with its users stopped for its last changes only. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { acquireLock } from '../block/lock.js';
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import { findTaggedVolumes, type LogicalVolume } from '../lvm/logical-volume.js';
 import { removeSnapshot } from '../lvm/remove-snapshot.js';
@@ -74,7 +76,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
     }
     await startThere(migration);
     const { cutover } = migration;
-    const downtimeSeconds = cutover && (performance.now() - cutover.startedAt) / 1000;
+    const downtimeSeconds = cutover && (nowMs() - cutover.startedAt) / 1000;
     await cleanUp(volume, file, migration.state.id);
     return reportOf(migration, downtimeSeconds);
   } finally {

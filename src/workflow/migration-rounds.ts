@@ -1,4 +1,5 @@
 /** The full copy and the rounds: what brings the target near while the origin lives. */
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import { inBytes } from '../report/quantities.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
@@ -28,12 +29,12 @@ export async function copyWhole(migration: Migration): Promise<void> {
   const how = migration.state.copied ? 'Comparing' : 'Copying';
   options.onSay(`${how} ${origin.name} whole, as it was in ${snapshot.name}`);
   options.delivery.watcher?.stage('copy');
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   const source = await openWholeSource({ ...options, path: snapshot.path });
   const dataBytes = await closing(source, () =>
     migration.state.copied ? repair(migration, source) : send(migration, source, 'none'),
   );
-  const seconds = (performance.now() - startedAt) / 1000;
+  const seconds = (nowMs() - startedAt) / 1000;
   const rate = measuredRate(migration.state.bytesPerSecond, dataBytes, seconds);
   await record(migration, {
     ...{ held: snapshot.name, copied: true, begun: false },
@@ -64,11 +65,11 @@ export async function makeRound(migration: Migration, held: OwnSnapshot): Promis
     signal: options.signal,
     onWarning: options.onWarning,
   });
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   const dataBytes = await closing(source, () =>
     send(migration, source, state.begun ? 'none' : 'sample'),
   );
-  const seconds = (performance.now() - startedAt) / 1000;
+  const seconds = (nowMs() - startedAt) / 1000;
   const rounds = state.rounds + 1;
   const rate = measuredRate(migration.state.bytesPerSecond, dataBytes, seconds);
   await record(migration, { held: next.name, begun: false, rounds, bytesPerSecond: rate });

@@ -1,4 +1,5 @@
 /** What brings targets from the snapshots that they hold to the next ones. */
+import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import { inBytes } from '../report/quantities.js';
 import { type ChangeSource, openSnapshotSource } from '../send/change-source.js';
@@ -90,7 +91,7 @@ async function deliverPart(
   const { options } = replica;
   const { pair, origin } = part;
   const member = memberOf(replica, part);
-  const startedAt = performance.now();
+  const startedAt = nowMs();
   const { source, stateBefore } = await openInTurn(replica, part);
   const receiving: Receiving = {
     transactional: member.copied,
@@ -114,7 +115,7 @@ async function deliverPart(
     await recordMember(replica, part, {
       ...{ held: { name, at: next.at }, copied: true, begun: false },
     });
-    const seconds = (performance.now() - startedAt) / 1000;
+    const seconds = (nowMs() - startedAt) / 1000;
     options.onSay(
       `${origin.name}: ${dataBytes} bytes (${inBytes(dataBytes)}) in ${seconds.toFixed(1)} s; ${pair.destination} holds the state of ${next.at}`,
     );

@@ -1,3 +1,4 @@
+import { nowMs } from '../../clock.js';
 import type { Terminal } from './terminal.js';
 
 /** A time limit that stands still while a person is being asked. */
@@ -10,7 +11,7 @@ export interface Deadline {
 /** Calls `onExpire` once `milliseconds` have run. */
 export function startDeadline(milliseconds: number, onExpire: () => void): Deadline {
   let left = milliseconds;
-  let startedAt = performance.now();
+  let startedAt = nowMs();
   let timer = setTimeout(onExpire, left);
   let stopped = false;
   return {
@@ -23,11 +24,11 @@ export function startDeadline(milliseconds: number, onExpire: () => void): Deadl
       return {
         async ask(question, echo) {
           clearTimeout(timer);
-          left -= performance.now() - startedAt;
+          left -= nowMs() - startedAt;
           try {
             return await terminal.ask(question, echo);
           } finally {
-            startedAt = performance.now();
+            startedAt = nowMs();
             if (!stopped) timer = setTimeout(onExpire, left);
           }
         },

@@ -1,5 +1,7 @@
 /** How far away an SSH server is, while a receiver is being started there. */
+
 import type { Client } from 'ssh2';
+import { nowMs } from '../../clock.js';
 
 /** The shortest counts: whatever makes one longer than the way there and back is no distance. */
 const SAMPLES = 5;
@@ -17,10 +19,10 @@ export function measureRoundTrip(
 ): () => number | undefined {
   let shortestMs: number | undefined;
   function sample(left: number): void {
-    const askedAt = performance.now();
+    const askedAt = nowMs();
     try {
       client.unforwardIn('localhost', 1, () => {
-        shortestMs = Math.min(shortestMs ?? Number.POSITIVE_INFINITY, performance.now() - askedAt);
+        shortestMs = Math.min(shortestMs ?? Number.POSITIVE_INFINITY, nowMs() - askedAt);
         if (left > 1) sample(left - 1);
         else onMeasured(shortestMs);
       });
