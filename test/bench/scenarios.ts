@@ -133,7 +133,6 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     contenders: [lvmsync, js, simpleLoop, ddOverSsh('dd bs=4k | ssh | dd bs=4k', 4 * KIB)],
     reference: 'dd bs=4k | ssh | dd bs=4k',
-    runsPerRound: 2,
   },
   {
     name: 'runs',
@@ -145,7 +144,6 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     contenders: [lvmsync, js, ddOverSsh('dd bs=64k | ssh | dd bs=64k', 64 * KIB)],
     reference: 'dd bs=64k | ssh | dd bs=64k',
-    runsPerRound: 2,
   },
   {
     name: 'partial',
@@ -205,7 +203,6 @@ export const SCENARIOS: readonly Scenario[] = [
       fio('randwrite'),
     ],
     reference: 'fio randwrite',
-    runsPerRound: 2,
   },
   {
     name: 'far',
@@ -265,6 +262,7 @@ function fio(how: 'randread' | 'randwrite'): Contender {
         '--output=/dev/null',
       ),
     rateOnly: true,
+    leavesTarget: true,
   };
 }
 
