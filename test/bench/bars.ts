@@ -188,10 +188,10 @@ function longestLoading(results: Results): string | undefined {
   return values.length === 0 ? undefined : Math.max(...values).toFixed(0);
 }
 
-/** Of each contender, with those that count for the turns alone. */
+/** Of each contender. */
 function nativeRuns({ scenarios }: Results): Run[][] {
   const rows = scenarios.flatMap(({ rows }) => rows).filter(({ name }) => isNative(name));
-  return rows.map(({ runs, looks = [] }) => [...runs, ...looks]);
+  return rows.map(({ runs }) => runs);
 }
 
 function fact({ scenarios }: Results, what: string): string | undefined {

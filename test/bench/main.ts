@@ -23,7 +23,6 @@ import { type Contender, type FarSide, peer } from './contenders.js';
 import { measure } from './measure.js';
 import { METADATA, measureMetadata, metadataBytes } from './metadata.js';
 import {
-  isNative,
   machineFacts,
   type Results,
   readResults,
@@ -70,8 +69,6 @@ const { values: options } = parseArgs({
 const TMPFS_MAGIC = 0x01021994;
 /** Left free on the disk. */
 const RESERVE_BYTES = 1 << 30;
-/** For the turns: looking takes time, so that it is done in the last round, and in these. */
-const FURTHER_LOOKS = 2;
 const BEGIN = '<!-- bench: begin -->';
 const END = '<!-- bench: end -->';
 
@@ -144,33 +141,23 @@ async function runScenario(
     }
     let isBase = false;
     const runs = options.quick ? rounds : rounds * (scenario.runsPerRound ?? 1);
-    const looks = options.quick || probed === undefined ? 0 : FURTHER_LOOKS;
-    for (let round = 1; round <= runs + looks; round++) {
-      const isLook = round > runs;
+    for (let round = 1; round <= runs; round++) {
       for (const { contender, row } of taking) {
-        if (isLook && !isNative(contender.name)) continue;
         if (round > 1 && result.once?.includes(contender.name)) continue;
         if (!isBase) await volume.reset();
         isBase = contender.leavesTarget ?? false;
         const run = await measure(contender.argv(volume, far), {
           ...{ near, far: counted },
           probeDirectory: place.probeDirectory,
-          turns: round > runs - (scenario.runsPerRound ?? 1),
           environment: probeEnvironment(probed),
         });
-        if (isLook) row.looks = [...(row.looks ?? []), run];
-        else row.runs.push(run);
-        const what = isLook ? 'turns' : `round ${round}`;
-        say(`${scenario.name}: ${what}: ${contender.name}: ${run.seconds.toFixed(2)} s`);
+        row.runs.push(run);
+        say(`${scenario.name}: round ${round}: ${contender.name}: ${run.seconds.toFixed(2)} s`);
         if (!contender.rateOnly && !(await volume.isRight())) {
           throw new Error(`${scenario.name}: ${contender.name} has left a wrong target`);
         }
       }
       if (round === 1) result.once = slowOnes(taking, scenario.reference);
-    }
-    const last = taking.at(-1);
-    if (last !== undefined && !last.contender.rateOnly && !(await volume.isIdentical())) {
-      throw new Error(`${scenario.name}: ${last.contender.name} has left a wrong target`);
     }
     result.rows = taking.map(({ row }) => row);
     return result;

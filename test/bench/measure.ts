@@ -1,7 +1,7 @@
 /** One run of one contender: how long, how much CPU on each side, how much memory. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CpuAccount } from './cgroup.js';
 
@@ -16,16 +16,13 @@ export interface Run {
   /**
    * CPU time of the main thread in one turn of the event loop, of either side, in milliseconds: the
    * longest, the 99th percentile, and the longest of those that load code, which are not among them;
-   * the longest after the first second, 0 for a run that is shorter. Missing where nobody looked.
+   * the longest after the first second, 0 for a run that is shorter. Missing where there are no probes.
    */
   loopMaxMs?: number;
   loopP99Ms?: number;
   loadingMaxMs?: number;
   settledMaxMs?: number;
 }
-
-/** What the probes look for where they leave what they know. */
-const TURNS_WANTED = 'turns';
 
 /** What the probe of one side says. */
 interface Facts extends Partial<Pick<Run, (typeof TURN_FACTS)[number]>> {
@@ -39,8 +36,6 @@ export interface MeasureOptions {
   far: CpuAccount | undefined;
   /** Where the probe of either side leaves what it knows. */
   probeDirectory: string;
-  /** Whether the probes look at the turns of the main threads. */
-  turns?: boolean;
   /** Set for the command. */
   environment: Record<string, string>;
   /** Seconds after which a run has failed. */
@@ -52,7 +47,6 @@ export async function measure(argv: readonly string[], options: MeasureOptions):
   const { near, far, probeDirectory, environment, timeoutSeconds = 300 } = options;
   rmSync(probeDirectory, { recursive: true, force: true });
   mkdirSync(probeDirectory, { mode: 0o777 });
-  if (options.turns) writeFileSync(join(probeDirectory, TURNS_WANTED), '');
   const [program = '', ...args] = [...(near?.prefix ?? []), ...argv];
   const [cpuNear, cpuFar] = [near?.seconds(), far?.seconds()];
   const startedAt = performance.now();
@@ -78,7 +72,6 @@ export async function measure(argv: readonly string[], options: MeasureOptions):
 function readProbes(directory: string): Partial<Run> {
   const found: Partial<Run> = {};
   for (const name of readdirSync(directory)) {
-    if (name === TURNS_WANTED) continue;
     const facts = JSON.parse(readFileSync(join(directory, name), 'utf8')) as Facts;
     found[facts.side === 'near' ? 'rssNear' : 'rssFar'] = facts.maxRssBytes;
     for (const fact of TURN_FACTS) {

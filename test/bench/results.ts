@@ -9,8 +9,6 @@ export interface Row {
   /** Bytes that one run moves. */
   bytes: number;
   runs: Run[];
-  /** Further ones that count for the turns alone. */
-  looks?: Run[];
 }
 
 /** Whether it is ours with the native engine. */

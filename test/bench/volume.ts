@@ -34,8 +34,6 @@ export interface Volume {
   reset(): Promise<void>;
   /** Whether the target is the origin: all that has changed, and some of the rest. */
   isRight(): Promise<boolean>;
-  /** Whether it is, to the last byte. */
-  isIdentical(): Promise<boolean>;
   remove(): void;
 }
 
@@ -120,11 +118,6 @@ export async function createVolume(directory: string, plan: VolumePlan): Promise
       side.digest ??= await digestOf(side.originPath, ranges);
       isMoved = (await digestOf(targetPath, ranges)) === side.digest;
       return isMoved;
-    },
-    async isIdentical() {
-      const paths = [side.originPath, targetPath];
-      const [origin, target] = await Promise.all(paths.map((path) => digestOf(path, whole)));
-      return origin === target;
     },
     remove() {
       const paths = [there, back].flatMap(({ originPath, storePath }) => [originPath, storePath]);
