@@ -12,6 +12,7 @@ import { readExceptions } from '#lvmsync/lvm/exception-store.js';
 import { addEntries } from '#lvmsync/lvm/store-entries.js';
 import { areaChunk, dataChunk, entriesPerArea, storeBytesFor } from '../support/cow-store.js';
 import type { Row, ScenarioResult } from './results.js';
+import { spreadOf } from './stats.js';
 
 const CHUNK_BYTES = 4096;
 const ORIGIN_BYTES = 400 * 2 ** 30;
@@ -47,7 +48,10 @@ export function metadataBytes(scale: number): number {
 export function measureMetadata(options: MetadataOptions): ScenarioResult {
   const { directory, scale, rounds, hasFio, say } = options;
   const rows: Row[] = [];
-  const facts: Record<string, number> = {};
+  const found: Record<string, number[]> = {};
+  const note = (what: string, value: number) => {
+    found[what] = [...(found[what] ?? []), value];
+  };
   const path = join(directory, 'store');
   for (const count of COUNTS.map((whole) => Math.round(whole * scale))) {
     say(`${METADATA}: making a store of ${count} exceptions`);
@@ -65,8 +69,8 @@ export function measureMetadata(options: MetadataOptions): ScenarioResult {
         if (exceptions !== count)
           throw new Error(`${exceptions} exceptions were read, not ${count}`);
         row.runs.push({ seconds: reading.readSeconds, rssNear: reading.maxRssBytes });
-        facts[`${row.name}: parsing alone, million/s`] = count / reading.parseSeconds / 1e6;
-        facts[`${row.name}: held in MiB`] = reading.heldBytes / 2 ** 20;
+        note(`${row.name}: parsing alone, million/s`, count / reading.parseSeconds / 1e6);
+        note(`${row.name}: held in MiB`, reading.heldBytes / 2 ** 20);
         say(`${METADATA}: round ${round}: ${row.name}: ${reading.readSeconds.toFixed(2)} s`);
       }
       if (hasFio) fio.runs.push({ seconds: fioSeconds(path, count) });
@@ -74,6 +78,9 @@ export function measureMetadata(options: MetadataOptions): ScenarioResult {
     rows.push(...engines.map(([, row]) => row), ...(hasFio ? [fio] : []));
     rmSync(path);
   }
+  const facts = Object.fromEntries(
+    Object.entries(found).map(([what, values]) => [what, spreadOf(values).median]),
+  );
   const left = hasFio ? [] : ['fio (fio is not installed)'];
   const reference = rows.at(-1)?.name ?? '';
   const title = 'The list of exceptions of a store: 4 KiB in each 1028 KiB of it';
