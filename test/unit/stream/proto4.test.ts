@@ -118,6 +118,20 @@ describe('the layout of a record', () => {
       assert.deepEqual(decodeRecord(record).extents, extents);
     }
   });
+
+  test('when extents do not ascend, or lie too far apart, then no table is written of them', () => {
+    const buffer = Buffer.alloc(64);
+    const pair = (second: number) => ({
+      count: 2,
+      offsets: Float64Array.of(4096, second),
+      lengths: Uint32Array.of(4096, 512),
+    });
+    for (const second of [4096, 0, 8192 + 512 * 2 ** 32]) {
+      assert.throws(() => writeTable(buffer, 0, pair(second)), RangeError, `then ${second}`);
+    }
+    assert.equal(writeTable(buffer, 0, pair(8192 + 512 * (2 ** 32 - 1))), 16);
+    assert.equal(buffer.readUInt32BE(8), 2 ** 32 - 1);
+  });
 });
 
 describe('the limits of a record', () => {
