@@ -8,7 +8,7 @@ export interface ChecksumsAtOnce {
 
 let ofEngine: ChecksumsAtOnce | undefined;
 
-/** Undefined until an engine has said that it has any. */
+/** @returns those of the engine that is loaded; undefined where none is that has any */
 export function checksumsAtOnce(): ChecksumsAtOnce | undefined {
   return ofEngine;
 }

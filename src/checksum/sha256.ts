@@ -33,16 +33,16 @@ export function createSha256(): Sha256 {
       else pieces.push(Buffer.from(piece));
       return hash;
     },
-    digest: () => long?.digest() ?? digestShort(Buffer.concat(pieces)),
+    digest: () => long?.digest() ?? digestAtOnce(Buffer.concat(pieces)),
   };
   return hash;
 }
 
-function digestShort(bytes: Buffer): Buffer {
+function digestAtOnce(bytes: Buffer): Buffer {
   return checksumsAtOnce()?.sha256?.(bytes) ?? createHash('sha256').update(bytes).digest();
 }
 
 /** In hexadecimal. */
 export function sha256Hex(text: string): string {
-  return createSha256().update(Buffer.from(text)).digest().toString('hex');
+  return digestAtOnce(Buffer.from(text)).toString('hex');
 }

@@ -40,7 +40,7 @@ export interface ProgressOptions {
 }
 
 export function createProgress(options: ProgressOptions = {}): ProgressModel {
-  const { now = () => nowMs(), streamBytes = () => 0, onPhase } = options;
+  const { now = nowMs, streamBytes = () => 0, onPhase } = options;
   const startedAt = now();
   const rate = createSmoothRate(startedAt);
   let stage: string | undefined;

@@ -180,7 +180,7 @@ export function fitsTable(previousEnd: number, offset: number): boolean {
  * Writes the table of ascending extents that `fitsTable` has passed.
  *
  * @returns the table's bytes
- * @throws RangeError when it would not have passed them
+ * @throws RangeError when a gap is less than nothing, or more than its four bytes hold
  */
 export function writeTable(buffer: Buffer, position: number, extents: TableExtents): number {
   const view = viewOf(buffer);

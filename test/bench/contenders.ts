@@ -72,7 +72,7 @@ export const viaSsh2Alone: Contender = {
 export const viaOpenssh = ours('lvmsync -e ssh', '-e', `ssh -c ${GCM}`);
 
 /** `dd | ssh | dd` of the first so many blocks: as many as have changed. */
-export function ddOverSsh(name: string, blockBytes: number, cipher = GCM): Contender {
+function ddOverSsh(name: string, blockBytes: number, cipher = GCM): Contender {
   const line =
     'dd if="$1" bs="$5" count="$6" iflag=direct status=none | ssh -F "$2" -c "$3" "$4" dd of="$7" bs="$5" iflag=fullblock oflag=direct conv=notrunc,fsync status=none';
   return {
@@ -83,18 +83,16 @@ export function ddOverSsh(name: string, blockBytes: number, cipher = GCM): Conte
         String(changedBytes / blockBytes),
         targetPath,
       ),
-    rateOnly: true,
   };
 }
 
 /** Where all has changed: the target is right then. */
-export const dd = movesAll(ddOverSsh('dd | ssh | dd', 1 << 20));
-export const ddDefaultCipher = movesAll(
-  ddOverSsh('dd | ssh (its own cipher) | dd', 1 << 20, CHACHA),
-);
+export const dd = ddOverSsh('dd | ssh | dd', 1 << 20);
+export const ddDefaultCipher = ddOverSsh('dd | ssh (its own cipher) | dd', 1 << 20, CHACHA);
 
-function movesAll({ rateOnly: _, ...contender }: Contender): Contender {
-  return contender;
+/** Where some has. */
+export function ddOfAsMuch(name: string, blockBytes: number): Contender {
+  return { ...ddOverSsh(name, blockBytes), rateOnly: true };
 }
 
 export const rsync: Contender = {

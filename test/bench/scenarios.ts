@@ -4,7 +4,7 @@ import {
   type Contender,
   dd,
   ddDefaultCipher,
-  ddOverSsh,
+  ddOfAsMuch,
   nbdcopy,
   ours,
   oursLocal,
@@ -131,7 +131,7 @@ export const SCENARIOS: readonly Scenario[] = [
       const changedChunks = scattered(originBytes, 4 * KIB, 100, 1);
       return { originBytes, chunkBytes: 4 * KIB, changedChunks };
     },
-    contenders: [lvmsync, js, simpleLoop, ddOverSsh('dd bs=4k | ssh | dd bs=4k', 4 * KIB)],
+    contenders: [lvmsync, js, simpleLoop, ddOfAsMuch('dd bs=4k | ssh | dd bs=4k', 4 * KIB)],
     reference: 'dd bs=4k | ssh | dd bs=4k',
   },
   {
@@ -142,7 +142,7 @@ export const SCENARIOS: readonly Scenario[] = [
       const changedChunks = scattered(originBytes, 4 * KIB, 100, 16);
       return { originBytes, chunkBytes: 4 * KIB, changedChunks };
     },
-    contenders: [lvmsync, js, ddOverSsh('dd bs=64k | ssh | dd bs=64k', 64 * KIB)],
+    contenders: [lvmsync, js, ddOfAsMuch('dd bs=64k | ssh | dd bs=64k', 64 * KIB)],
     reference: 'dd bs=64k | ssh | dd bs=64k',
   },
   {
@@ -156,7 +156,7 @@ export const SCENARIOS: readonly Scenario[] = [
     contenders: [
       lvmsync,
       ours('lvmsync --no-skip-unchanged', '--no-skip-unchanged'),
-      ddOverSsh('dd | ssh | dd', MIB),
+      ddOfAsMuch('dd | ssh | dd', MIB),
     ],
     reference: 'dd | ssh | dd',
   },
