@@ -43,7 +43,11 @@ function load(path) {
 }
 
 /** What takes longest to load of Node's own, and is not for every command: when it is wanted. */
-const LATE = new Set(['node:child_process', 'node:crypto']);
+const LATE = new Set(
+  ['child_process', 'crypto', 'net', 'stream', 'stream/promises', 'tty'].map(
+    (name) => `node:${name}`,
+  ),
+);
 
 function lazily(require) {
   return (name) =>

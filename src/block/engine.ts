@@ -49,7 +49,8 @@ export interface Engine {
    * Listens on a unix socket, which it makes, and reads past Node's streams. Where it is missing, a
    * server of Node's has to do.
    *
-   * @throws Error that says why it cannot
+   * @param path an abstract one where it begins with a NUL; the address is filled up with them
+   * @throws Error that says why it cannot, with the errno's name as its `code`
    */
   listenUnix?(path: string): Listening;
   /**

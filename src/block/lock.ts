@@ -9,6 +9,7 @@
 import { connect, createServer } from 'node:net';
 import { sha256Hex } from '../checksum/sha256.js';
 import { LvmsyncError } from '../errors.js';
+import type { Engine } from './engine.js';
 import { reasonOf } from './errno.js';
 
 /** `sun_path` of a unix socket address: filled whole, since Node versions pad it differently. */
@@ -26,15 +27,32 @@ export interface Lock {
  *
  * @param identity as `identify` gives it
  * @param path for messages
+ * @param engine binds the socket where it can: Node's takes longer to load than a small transfer
+ *   takes to send
  * @throws LvmsyncError TARGET_IN_USE, SNAPSHOT_IN_USE
  */
-export async function acquireLock(kind: LockKind, identity: string, path: string): Promise<Lock> {
+export async function acquireLock(
+  kind: LockKind,
+  identity: string,
+  path: string,
+  engine: Pick<Engine, 'listenUnix'> = {},
+): Promise<Lock> {
+  const address = lockAddress(kind, identity);
+  try {
+    const listening = engine.listenUnix?.(address);
+    if (listening === undefined) return await lockByNode(address);
+    return { release: async () => listening.close() };
+  } catch (cause) {
+    const isHeld = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    throw isHeld ? heldError(kind, path) : unavailable(path, cause);
+  }
+}
+
+async function lockByNode(address: string): Promise<Lock> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(cause.code === 'EADDRINUSE' ? heldError(kind, path) : unavailable(path, cause)),
-    );
-    server.listen({ path: lockAddress(kind, identity) }, resolve);
+    server.once('error', reject);
+    server.listen({ path: address.padEnd(NAME_BYTES, '\0') }, resolve);
   });
   server.unref();
   return {
@@ -45,18 +63,19 @@ export async function acquireLock(kind: LockKind, identity: string, path: string
 /** Whether some process has the lock now. Nothing is taken, and nobody is disturbed. */
 export function isLocked(kind: LockKind, identity: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ path: lockAddress(kind, identity) });
+    const socket = connect({ path: lockAddress(kind, identity).padEnd(NAME_BYTES, '\0') });
     const answer = (locked: boolean) => {
       socket.destroy();
       resolve(locked);
     };
     socket.once('connect', () => answer(true));
-    socket.once('error', () => answer(false));
+    // An engine accepts nobody: who has asked often enough is told to try again (EAGAIN).
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => answer(code !== 'ECONNREFUSED'));
   });
 }
 
 function lockAddress(kind: LockKind, identity: string): string {
-  return `\0lvmsync:${kind}:${sha256Hex(identity)}`.padEnd(NAME_BYTES, '\0');
+  return `\0lvmsync:${kind}:${sha256Hex(identity)}`;
 }
 
 const DOING = {
@@ -80,7 +99,7 @@ function heldError(kind: LockKind, path: string): LvmsyncError {
   });
 }
 
-function unavailable(path: string, cause: NodeJS.ErrnoException): LvmsyncError {
+function unavailable(path: string, cause: unknown): LvmsyncError {
   return new LvmsyncError('INTERNAL', `cannot lock ${path}: ${reasonOf(cause).words}`, {
     path,
     hint: 'abstract unix sockets do not work here; please report it',

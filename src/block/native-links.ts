@@ -40,8 +40,9 @@ export function hasTls(addon: Partial<TlsAddon>): addon is TlsAddon {
 /** As `Engine.listenUnix`. */
 export function listenAtPath(addon: LinkAddon, path: string): Listening {
   const answer = addon.listenUnix(path);
-  if ('errno' in answer) throw new Error(describeErrno(errnoName(answer.errno)));
-  return listeningOf(addon, answer.handle);
+  if ('handle' in answer) return listeningOf(addon, answer.handle);
+  const code = errnoName(answer.errno);
+  throw Object.assign(new Error(describeErrno(code)), { code });
 }
 
 /** As `Engine.adoptSocket`. */

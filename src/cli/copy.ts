@@ -44,7 +44,7 @@ async function copyFromHere(job: Job, name: string, target: string): Promise<und
   const { source, mountPoint } = await openNamedSource(name, engine);
   let lock: Lock | undefined;
   try {
-    lock = await lockSnapshot(source);
+    lock = await lockSnapshot(source, engine);
     if (mountPoint !== undefined) {
       reporter.warn(
         `${name} is mounted on ${mountPoint}: what is written during the copy makes it a mixture of old and new; copy a snapshot of it`,

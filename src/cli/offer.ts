@@ -64,7 +64,7 @@ async function openChanges(
     onWarning: reporter.warn,
   });
   // A list alone can be had while another run sends it.
-  return options.sendToStdio === 'list' ? source : locked(source);
+  return options.sendToStdio === 'list' ? source : locked(source, engine);
 }
 
 async function openWhole(
@@ -79,13 +79,13 @@ async function openWhole(
       `${name} is mounted on ${mountPoint}: what is written meanwhile makes a mixture of old and new, or differs; name a snapshot of it`,
     );
   }
-  return isCopied ? locked(source) : source;
+  return isCopied ? locked(source, engine) : source;
 }
 
 /** One sender for a snapshot. */
-async function locked(source: ChangeSource): Promise<ChangeSource> {
+async function locked(source: ChangeSource, engine: Engine): Promise<ChangeSource> {
   try {
-    const lock = await lockSnapshot(source);
+    const lock = await lockSnapshot(source, engine);
     return { ...source, close: () => source.close().finally(() => lock.release()) };
   } catch (error) {
     await source.close();

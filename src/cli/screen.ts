@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
 /** Standard error as several write to it: lines that stay, and below them one that is drawn anew. */
@@ -23,7 +24,7 @@ const STDERR_FD = 2;
 /** @param output standard error unless given, which Node makes only when it is asked for */
 export function createScreen(output?: NodeJS.WriteStream): Screen {
   const stderr = () => output ?? process.stderr;
-  const isTerminal = output === undefined ? isatty(STDERR_FD) : output.isTTY === true;
+  const isTerminal = output === undefined ? isStderrTerminal() : output.isTTY === true;
   /** What is to be seen, and what is drawn of it. */
   let line = '';
   let drawn = '';
@@ -78,4 +79,9 @@ export function createScreen(output?: NodeJS.WriteStream): Screen {
       redraw();
     },
   };
+}
+
+/** Asked only where it may be one: `node:tty` loads all of `node:net`. */
+function isStderrTerminal(): boolean {
+  return fstatSync(STDERR_FD).isCharacterDevice() && isatty(STDERR_FD);
 }

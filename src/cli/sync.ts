@@ -38,7 +38,7 @@ export async function runSync(job: Job): Promise<undefined> {
   const source = await openSource(job, words.source, engine);
   let lock: Lock | undefined;
   try {
-    lock = await lockSnapshot(source);
+    lock = await lockSnapshot(source, engine);
     reporter.note(
       `${source.description}: ${source.exceptionCount} changed chunks of ${source.chunkBytes} bytes, in ${source.extents.extentCount} extents, ${source.extents.totalBytes} bytes`,
     );

@@ -1,5 +1,6 @@
 /** Looks over both ends of a run to come, and the way between them; nothing is changed. */
 import { LvmsyncError } from '../errors.js';
+import { passOn } from '../stream/bytes.js';
 import type { Channel, Transport } from '../transport/channel.js';
 import { explainEnd } from '../transport/remote-exit.js';
 import { type ExamineOptions, examineHost } from './examine-host.js';
@@ -96,7 +97,8 @@ async function ask(patient: Patient): Promise<Answer> {
   try {
     return await questionHost(channel, timeoutMs);
   } catch (error) {
-    const end = await endOf(channel, timeoutMs);
+    channel.answers.discard();
+    const end = await within(timeoutMs, channel, channel.end);
     const ended = end && explainEnd(end, { ...patient, description: transport.description });
     if (/lvmsync serve refuses/.test(printed.text())) throw servedOnly(transport.description);
     throw ended === undefined || ended.code === 'REMOTE_FAILED' ? error : ended;
@@ -130,22 +132,19 @@ async function askVersion({ transport, timeoutMs }: Patient): Promise<string | u
   const printed = collect(MAX_VERSION_BYTES);
   const channel = await transport.open(['lvmsync', '--version'], () => {});
   try {
-    channel.output.on('data', printed.add);
-    channel.input.end();
-    await endOf(channel, timeoutMs);
+    await within(timeoutMs, channel, passOn(channel.answers, printed.add));
     return /\d+\.\d+\.\d+/.exec(printed.text())?.[0];
   } finally {
     channel.destroy();
   }
 }
 
-/** Waits so long for the end, then brings it about. */
-async function endOf(channel: Channel, timeoutMs: number) {
+/** Waits so long for its end, in one way or the other, then brings it about. */
+async function within<T>(timeoutMs: number, channel: Channel, ended: Promise<T>): Promise<T> {
   const timer = setTimeout(() => channel.destroy(), Math.min(timeoutMs || 10_000, 10_000));
   channel.input.end();
-  channel.output.resume();
   try {
-    return await channel.end;
+    return await ended;
   } finally {
     clearTimeout(timer);
   }

@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
-import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import { withTimeout } from '../transport/pulse.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
@@ -32,7 +31,7 @@ export interface Answer {
  * @throws LvmsyncError REMOTE_FAILED for what is no answer; PEER_STALLED, CONNECTION_LOST
  */
 export async function questionHost(channel: Channel, timeoutMs: number): Promise<Answer> {
-  const source = withTimeout(streamSource(channel.output, channel.description), timeoutMs);
+  const source = withTimeout(channel.answers, timeoutMs);
   const report = parseHostReport(await readLine(source));
   const writer = createStreamWriter(channel.input);
   const echo = Buffer.alloc(1);

@@ -47,7 +47,7 @@ export async function openTargetForWriting(options: OpenTargetOptions): Promise<
   }
   const id = await identify(targetPath);
   const state = await openTargetState(stateDirectoryPath(options.stateDirectory), id);
-  const lock = await acquireLock('target', id, targetPath);
+  const lock = await acquireLock('target', id, targetPath, engine);
   let file: BlockFile | undefined;
   try {
     file = await engine.open(targetPath, { mode: 'write', exclusive: !force });

@@ -47,7 +47,7 @@ export async function openTargetToVerify(options: OpenToVerifyOptions): Promise<
   }
   const id = await identify(targetPath);
   // What another run is writing would differ for a moment. Later runs need not wait for this one.
-  const lock = await acquireLock('target', id, targetPath);
+  const lock = await acquireLock('target', id, targetPath, engine);
   await lock.release();
   await checkPending(id, options);
   return engine.open(targetPath, { mode: 'read', exclusive: forRepair && force !== true });

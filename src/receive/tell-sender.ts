@@ -1,5 +1,5 @@
 /** What a sender that listens is told, whatever the receiver does for it. */
-import type { Writable } from 'node:stream';
+import type { ByteSink } from '../stream/bytes.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { isRefusalOfPeer } from '../stream/messages.js';
 import type { Bandwidth } from '../transport/bandwidth.js';
@@ -9,7 +9,7 @@ import { sendRefusal } from './transfer.js';
 
 export interface SenderOptions {
   /** Where a sender that speaks PROTO[4] listens for the answers. */
-  answers?: Writable | undefined;
+  answers?: ByteSink | undefined;
   /** How long a sender that speaks PROTO[4] may be silent, in milliseconds; 0 for ever. */
   timeoutMs?: number | undefined;
   /** Called when the sender knows of a failure, and will show it. */
@@ -38,7 +38,7 @@ export async function whileTelling<T>(
 }
 
 /** Tells a sender that speaks PROTO[4] why it will not be served; false when it cannot be told. */
-export async function refuseSender(answers: Writable, error: unknown): Promise<boolean> {
+export async function refuseSender(answers: ByteSink, error: unknown): Promise<boolean> {
   const writer = createStreamWriter(answers);
   await writer.write(Buffer.from(PROTO4_HANDSHAKE)).catch(() => {}); // the next write meets it too
   return sendRefusal(writer, error);

@@ -1,12 +1,11 @@
 /** The receiver's half of a verification: says what its target holds, and writes nothing. */
 import { existsSync } from 'node:fs';
-import type { Writable } from 'node:stream';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { identify } from '../block/identity.js';
 import { nullTarget } from '../block/null-target.js';
 import { stateDirectoryPath } from '../block/state-directory.js';
 import { assertVolumeCanBeMade, type NewVolume } from '../lvm/create-volume.js';
-import type { ByteSource } from '../stream/bytes.js';
+import type { ByteSink, ByteSource } from '../stream/bytes.js';
 import { createTransferDigest } from '../stream/digest.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import {
@@ -35,7 +34,7 @@ const SECTOR_BYTES = 512;
 export interface VerifyTargetOptions extends OpenToVerifyOptions, Omit<SenderOptions, 'answers'> {
   /** What the transfer that is rehearsed would make where there is no target. */
   create?: NewVolume | undefined;
-  answers: Writable;
+  answers: ByteSink;
   /** What the sender asks. */
   input: ByteSource;
   /** Of this program. */

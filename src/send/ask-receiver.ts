@@ -4,7 +4,6 @@ import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { parseReceiverHello, type ReceiverHello, refusalOf } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
-import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import { withTimeout } from '../transport/pulse.js';
 import { createStreamWriter } from '../transport/stream-writer.js';
@@ -21,7 +20,7 @@ export async function askReceiver(
 ): Promise<ReceiverHello> {
   const writer = createStreamWriter(channel.input);
   const inbox = createInbox({
-    source: withTimeout(streamSource(channel.output, channel.description), timeoutMs),
+    source: withTimeout(channel.answers, timeoutMs),
     engine,
     peer: channel.description,
     onFailure: writer.fail,

@@ -1,9 +1,9 @@
-import type { Writable } from 'node:stream';
 import { createBufferPool } from '../block/buffer-pool.js';
 import type { Engine } from '../block/engine.js';
 import { bufferCount } from '../block/io-limits.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
+import type { ByteSink } from '../stream/bytes.js';
 import { PROTO3_HANDSHAKE } from '../stream/handshake.js';
 import type { Receipt } from '../stream/messages.js';
 import type { Bandwidth } from '../transport/bandwidth.js';
@@ -89,7 +89,7 @@ export interface SendOptions {
   source: Source;
   engine: Engine;
   /** Where the stream goes; it is not ended. */
-  output: Writable;
+  output: ByteSink;
   signal?: AbortSignal | undefined;
   bandwidth?: Bandwidth | undefined;
   watcher?: RunWatcher | undefined;

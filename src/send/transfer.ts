@@ -1,10 +1,9 @@
 /** The sender's half of a PROTO[4] transfer, as docs/protocol.md has it. */
 import { readFileSync } from 'node:fs';
-import type { Writable } from 'node:stream';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
 import { isTurnOver, nextTurn } from '../extents/turns.js';
-import type { ByteSource } from '../stream/bytes.js';
+import type { ByteSink, ByteSource } from '../stream/bytes.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { parseAccept, parseReceipt, parseReceiverHello, refusalOf } from '../stream/messages.js';
 import { RECORD } from '../stream/proto4.js';
@@ -335,7 +334,7 @@ function cannotHold(peer: string): LvmsyncError {
  * @throws LvmsyncError as `sendRecords`
  */
 export async function writeTransfer(
-  output: Writable,
+  output: ByteSink,
   options: SendTransferOptions,
 ): Promise<SendReport> {
   if (options.compress && !zstdAvailable) {

@@ -69,21 +69,18 @@ async function sendProgram(
   channel.input.write(bytes);
 }
 
-/** The line that the loader prints, or what came in its place. */
+/** The line that the loader prints, or what came in its place. What follows it is not read. */
 async function readGreeting(channel: Channel, timeoutMs: number): Promise<string> {
+  const byte = Buffer.alloc(1);
   let text = '';
-  while (!text.includes('\n') && text.length < MAX_GREETING_BYTES) {
+  while (!text.endsWith('\n') && text.length < MAX_GREETING_BYTES) {
     const end = await firstAnswer(channel, timeoutMs);
     if (end !== undefined) {
       if (text !== '') return text;
       throw notStarted(channel, end);
     }
-    const chunk: Buffer = channel.output.read();
-    const newline = chunk.indexOf('\n');
-    text += chunk.subarray(0, newline === -1 ? MAX_GREETING_BYTES : newline + 1).toString('latin1');
-    if (newline !== -1 && newline + 1 < chunk.length) {
-      channel.output.unshift(chunk.subarray(newline + 1));
-    }
+    await channel.answers.read(byte);
+    text += byte.toString('latin1');
   }
   return text;
 }

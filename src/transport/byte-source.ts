@@ -3,18 +3,26 @@ import type { Readable } from 'node:stream';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
+import type { Answers } from './channel.js';
 
 /** Bytes that may wait here; more stay in the stream, which then holds its sender back. */
 const WAITING_BYTES = 1 << 20;
 
 /** The bytes of a Node stream. A stream error becomes the error of the next `read`. */
-export function streamSource(stream: Readable, description: string): ByteSource {
+export function streamSource(stream: Readable, description: string): Answers {
   const chunks: Buffer[] = [];
   let waitingBytes = 0;
   let ended = stream.readableEnded;
+  let closed = false;
+  let discarding = false;
   let failure: { error: unknown } | undefined;
-  let wake = () => {};
+  const waiting = new Set<() => void>();
   let waking = false;
+
+  function wake(): void {
+    for (const resolve of waiting) resolve();
+    waiting.clear();
+  }
 
   /** Once for all the chunks that one turn of the event loop brings. */
   function wakeSoon(): void {
@@ -28,6 +36,7 @@ export function streamSource(stream: Readable, description: string): ByteSource 
 
   // One copy from where the stream puts them: its own `read` would join them before.
   stream.on('data', (chunk: Buffer) => {
+    if (discarding || chunk.length === 0) return;
     chunks.push(chunk);
     waitingBytes += chunk.length;
     if (waitingBytes >= WAITING_BYTES) stream.pause();
@@ -42,7 +51,7 @@ export function streamSource(stream: Readable, description: string): ByteSource 
     wake();
   });
   stream.once('close', () => {
-    if (!ended) failure ??= { error: new Error(`${description} was closed`) };
+    closed = true;
     wake();
   });
 
@@ -60,18 +69,29 @@ export function streamSource(stream: Readable, description: string): ByteSource 
     return filled;
   }
 
+  /** Whether there is something to read: false when nothing more will come. */
+  async function arrive(): Promise<boolean> {
+    for (;;) {
+      if (chunks.length > 0) return true;
+      if (failure !== undefined) throw failure.error;
+      if (ended || closed) return false;
+      await new Promise<void>((resolve) => waiting.add(resolve));
+    }
+  }
+
   return {
     description,
+    arrive,
     async read(into) {
-      for (;;) {
-        const filled = take(into);
-        if (filled > 0) return filled;
-        if (failure !== undefined) throw failure.error;
-        if (ended) return 0;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
+      if (await arrive()) return take(into);
+      if (ended) return 0;
+      throw new Error(`${description} was closed`);
+    },
+    discard() {
+      discarding = true;
+      chunks.length = 0;
+      waitingBytes = 0;
+      stream.resume();
     },
   };
 }

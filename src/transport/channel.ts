@@ -1,5 +1,5 @@
-import type { Readable, Writable } from 'node:stream';
 import type { LvmsyncError } from '../errors.js';
+import type { ByteSink, ByteSource } from '../stream/bytes.js';
 import type { LinkOpener } from './link.js';
 
 /** How the far side ended: its exit status, the signal that ended it, or why it was lost. */
@@ -10,6 +10,19 @@ export interface ChannelEnd {
   error?: LvmsyncError;
 }
 
+/** What the far side prints, for one reader. */
+export interface Answers extends ByteSource {
+  /**
+   * Waits until there is something to read, and reads nothing. Resolves to false where nothing will
+   * come: it has ended, or was closed.
+   *
+   * @throws what it failed with
+   */
+  arrive(): Promise<boolean>;
+  /** Drops what comes from here on, so that the far side need not wait for somebody to read it. */
+  discard(): void;
+}
+
 /**
  * A running receiver, wherever it runs: bytes to its standard input, bytes from its standard
  * output. What it prints on standard error goes to the `onStderr` the channel was opened with.
@@ -17,8 +30,8 @@ export interface ChannelEnd {
 export interface Channel {
   /** For people: `ssh backup1`, `local`. */
   readonly description: string;
-  readonly input: Writable;
-  readonly output: Readable;
+  readonly input: ByteSink;
+  readonly answers: Answers;
   /** Settles once, never rejects; all of standard error has been passed on before. */
   readonly end: Promise<ChannelEnd>;
   /** The name or address that was connected to, where that was done directly. */

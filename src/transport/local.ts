@@ -1,11 +1,11 @@
-import { PassThrough, Writable } from 'node:stream';
+import { EventEmitter } from 'node:events';
 import { LvmsyncError } from '../errors.js';
 import { isTurnOver, nextTurn } from '../extents/turns.js';
-import type { ByteSource } from '../stream/bytes.js';
-import type { Channel, ChannelEnd } from './channel.js';
+import type { ByteSink, ByteSource } from '../stream/bytes.js';
+import type { Answers, Channel, ChannelEnd } from './channel.js';
 
 /** The receiver's work: reads `input` to its end, may write to `output`. */
-export type LocalReceiver = (input: ByteSource, output: Writable) => Promise<void>;
+export type LocalReceiver = (input: ByteSource, output: ByteSink) => Promise<void>;
 
 /** Bytes that may wait in the channel before `write` asks the sender to hold. */
 const WAITING_BYTES = 1 << 20;
@@ -19,12 +19,11 @@ const READ_BYTES = 256 << 10;
  * What `run` throws comes out of `end`; a write after `run` has ended fails, it never waits.
  */
 export function localChannel(run: LocalReceiver): Channel {
-  const pipe = localPipe();
-  const output = new PassThrough({ highWaterMark: WAITING_BYTES });
-  output.on('error', () => {});
+  const sent = localPipe('the local sender');
+  const answered = localPipe('the local receiver');
   // In a turn of its own: that of the sender, who has just begun, is long enough.
   const end = nextTurn()
-    .then(() => run(pipe.source, output))
+    .then(() => run(sent.source, answered.sink))
     .then(
       (): ChannelEnd => ({ status: 0, signal: null }),
       (error: unknown): ChannelEnd => ({
@@ -34,89 +33,135 @@ export function localChannel(run: LocalReceiver): Channel {
       }),
     )
     .then((ended) => {
-      if (!pipe.readToEnd()) pipe.input.destroy(receiverEnded());
-      output.end();
+      sent.sink.destroy(receiverEnded());
+      answered.sink.end();
       return ended;
     });
   return {
     description: 'local',
-    input: pipe.input,
-    output,
+    input: sent.sink,
+    answers: answered.source,
     end,
     destroy() {
-      pipe.input.destroy();
-      output.destroy();
+      sent.sink.destroy();
+      answered.sink.destroy();
     },
   };
 }
 
-interface LocalPipe {
-  input: Writable;
-  source: ByteSource;
-  /** Whether the sender has ended its stream and all of it has been read. */
-  readToEnd: () => boolean;
+interface Waiting {
+  bytes: Buffer;
+  written: ((failure?: Error | null) => void) | undefined;
 }
 
-function localPipe(): LocalPipe {
-  let chunk: Buffer | undefined;
-  let chunkRead: (error?: Error | null) => void = () => {};
+/** What is written to `sink` waits until it is read from `source`: nothing is copied before. */
+function localPipe(description: string): { sink: ByteSink; source: Answers } {
+  const events = new EventEmitter();
+  const waiting: Waiting[] = [];
+  let waitingBytes = 0;
+  /** Of the first that waits. */
   let position = 0;
-  let state: 'open' | 'ended' | 'broken' = 'open';
-  let wakeReader = () => {};
+  let isFull = false;
+  let isEnded = false;
+  let isDestroyed = false;
+  let isDiscarding = false;
+  /** What it was destroyed for before all had been read. */
+  let broken: Error | undefined;
+  const readers = new Set<() => void>();
 
-  const input = new Writable({
-    highWaterMark: WAITING_BYTES,
-    write(next: Buffer, _encoding, callback) {
-      if (next.length === 0) return callback();
-      chunk = next;
-      chunkRead = callback;
+  function wakeReaders(): void {
+    for (const wake of readers) wake();
+    readers.clear();
+  }
+
+  function take(into: Buffer, wantedBytes: number): number {
+    let filled = 0;
+    for (let first = waiting[0]; first !== undefined && filled < wantedBytes; first = waiting[0]) {
+      const { bytes, written } = first;
+      const copied = bytes.copy(into, filled, position, position + wantedBytes - filled);
+      filled += copied;
+      position += copied;
+      free(copied);
+      if (position < bytes.length) break;
+      waiting.shift();
       position = 0;
-      wakeReader();
-    },
-    final(callback) {
-      state = 'ended';
-      callback();
-      wakeReader();
-    },
-    destroy(error, callback) {
-      if (state === 'open') state = 'broken';
-      if (chunk !== undefined) {
-        chunk = undefined;
-        chunkRead(error ?? senderGone());
-      }
-      callback(error);
-      wakeReader();
-    },
-  });
-  // A write that fails has told its callback; the reason stands in the channel's end.
-  input.on('error', () => {});
+      written?.();
+    }
+    return filled;
+  }
 
-  const source: ByteSource = {
-    description: 'the local sender',
+  function free(bytes: number): void {
+    waitingBytes -= bytes;
+    if (!isFull || waitingBytes >= WAITING_BYTES) return;
+    isFull = false;
+    events.emit('drain');
+  }
+
+  function drop(): void {
+    free(waitingBytes);
+    position = 0;
+    for (const { written } of waiting.splice(0)) written?.(broken);
+  }
+
+  const sink: ByteSink = {
+    get writableNeedDrain() {
+      return isFull;
+    },
+    get writableEnded() {
+      return isEnded;
+    },
+    get destroyed() {
+      return isDestroyed;
+    },
+    write(bytes, written) {
+      if (isDestroyed || isEnded) return written?.(broken ?? new Error('it has ended'));
+      if (isDiscarding || bytes.length === 0) return written?.();
+      waiting.push({ bytes, written });
+      waitingBytes += bytes.length;
+      isFull = waitingBytes >= WAITING_BYTES;
+      wakeReaders();
+    },
+    end() {
+      isEnded = true;
+      wakeReaders();
+    },
+    destroy(reason = gone(description)) {
+      if (isDestroyed) return;
+      isDestroyed = true;
+      if (!isEnded || waiting.length > 0) broken = reason;
+      drop();
+      events.emit('close');
+      wakeReaders();
+    },
+    on: (event: 'error' | 'close' | 'drain', listener: (failure: Error) => void) =>
+      events.on(event, listener),
+  };
+
+  async function arrive(): Promise<boolean> {
+    while (waiting.length === 0 && !isEnded && !isDestroyed) {
+      await new Promise<void>((resolve) => readers.add(resolve));
+    }
+    return waiting.length > 0;
+  }
+
+  const source: Answers = {
+    description,
+    arrive,
     async read(into) {
-      while (chunk === undefined && state === 'open') {
-        await new Promise<void>((resolve) => {
-          wakeReader = resolve;
-        });
+      while (await arrive()) {
+        if (isTurnOver()) await nextTurn();
+        // Somebody may have dropped it meanwhile.
+        if (waiting.length > 0) return take(into, Math.min(into.length, READ_BYTES));
       }
-      if (isTurnOver()) await nextTurn();
-      const wanted = Math.min(into.length, READ_BYTES);
-      let filled = 0;
-      // Calling back brings the next waiting write in at once, so one read may drain several.
-      while (chunk !== undefined && filled < wanted) {
-        const copied = chunk.copy(into, filled, position, position + wanted - filled);
-        filled += copied;
-        position += copied;
-        if (position === chunk.length) {
-          chunk = undefined;
-          chunkRead();
-        }
-      }
-      if (filled === 0 && state === 'broken') throw senderGone();
-      return filled;
+      if (broken !== undefined) throw gone(description);
+      return 0;
+    },
+    discard() {
+      isDiscarding = true;
+      drop();
     },
   };
-  return { input, source, readToEnd: () => state === 'ended' };
+  return { sink, source };
 }
 
 function asLvmsyncError(error: unknown): LvmsyncError {
@@ -128,8 +173,8 @@ function asLvmsyncError(error: unknown): LvmsyncError {
   });
 }
 
-function senderGone(): LvmsyncError {
-  return new LvmsyncError('STREAM_TRUNCATED', 'the local sender stopped before the end', {
+function gone(description: string): LvmsyncError {
+  return new LvmsyncError('STREAM_TRUNCATED', `${description} stopped before the end`, {
     hint: 'its own message says why',
   });
 }

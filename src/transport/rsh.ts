@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine, EngineLink } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
+import { streamSource } from './byte-source.js';
 import type { Channel, ChannelEnd, Transport } from './channel.js';
 import { engineInput } from './link.js';
 import { opensshLinks } from './openssh-links.js';
@@ -103,7 +104,7 @@ function childChannel(
   return {
     description: names.description,
     input,
-    output: child.stdout,
+    answers: streamSource(child.stdout, names.description),
     end,
     destroy() {
       closeInput();

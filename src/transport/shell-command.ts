@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
+import { passOn } from '../stream/bytes.js';
 import type { Transport } from './channel.js';
 
 /** Told what the command prints, on either of its outputs. */
@@ -35,9 +36,10 @@ export async function runThere(
   onOutput: OnOutput,
 ): Promise<void> {
   const channel = await transport.runShell(line, onOutput);
-  channel.output.on('data', onOutput);
+  const passed = passOn(channel.answers, onOutput).catch(() => {}); // its end says why
   channel.input.end();
   const { status, signal, error } = await channel.end;
+  await Promise.race([passed, delay(LAST_WORDS_MS, undefined, { ref: false })]);
   channel.destroy();
   if (error !== undefined) throw error;
   if (status !== 0) throw failed(line, `${ended(status, signal)} on ${channel.description}`);

@@ -1,9 +1,9 @@
-import type { Writable } from 'node:stream';
 import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
+import type { ByteSink } from '../stream/bytes.js';
 import type { Bandwidth } from './bandwidth.js';
 
-/** Back-pressure and failure of a Node stream as promises. */
+/** Back-pressure and failure of a sink as promises. */
 export interface StreamWriter {
   /**
    * Resolves when more may be written; `released` is called once, when `bytes` may be reused.
@@ -20,7 +20,7 @@ export interface StreamWriter {
 }
 
 /** @param bandwidth holds what is written back, and counts it */
-export function createStreamWriter(output: Writable, bandwidth?: Bandwidth): StreamWriter {
+export function createStreamWriter(output: ByteSink, bandwidth?: Bandwidth): StreamWriter {
   const outstanding = new Set<() => void>();
   const waiting = new Set<() => void>();
   let failure: LvmsyncError | undefined;

@@ -221,7 +221,7 @@ function whySilent(end: ChannelEnd, { description }: Channel, command: string): 
 function sendBlindly(channel: Channel, options: DeliverOptions): Promise<SendReport> {
   const { source, engine, signal, bandwidth, watcher } = options;
   return throughChannel(channel, options, () => {
-    channel.output.resume();
+    channel.answers.discard();
     return send({
       extents: source.extents,
       source: source.data,
@@ -246,7 +246,7 @@ async function throughChannel<T>(
   try {
     const report = await talk();
     channel.input.end();
-    channel.output.resume();
+    channel.answers.discard();
     const failure = explainEnd(await channel.end, remote);
     if (failure !== undefined) throw failure;
     return report;

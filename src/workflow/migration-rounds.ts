@@ -107,7 +107,7 @@ export async function send(
   base: 'none' | 'sample',
 ): Promise<number> {
   const { engine, peer, delivery } = migration.options;
-  const lock = await lockSnapshot(source);
+  const lock = await lockSnapshot(source, engine);
   const connection = peer.connect(source);
   try {
     await record(migration, { begun: true });

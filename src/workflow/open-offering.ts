@@ -27,7 +27,7 @@ export async function openOffering(
     heldBytes += chunk.length;
     if (heldBytes > MAX_HELD_BYTES) release();
   });
-  const { description, output } = channel;
+  const { description, answers } = channel;
   const end = channel.end.then((ended): ChannelEnd => {
     const words = Buffer.concat(held).toString('utf8');
     if (!DOES_NOT_KNOW.test(words)) {
@@ -43,8 +43,9 @@ export async function openOffering(
     );
     return { ...ended, error };
   });
-  output.once('readable', () => {
-    if (output.readableLength > 0) release();
-  });
+  answers.arrive().then(
+    (arrived) => arrived && release(),
+    () => {}, // its end says why
+  );
   return { ...channel, end };
 }

@@ -9,7 +9,6 @@ import type { ByteSource } from '../stream/bytes.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { isRefusalOfPeer, parseRefusal, type SenderHello } from '../stream/messages.js';
 import { damaged, RECORD } from '../stream/proto4.js';
-import { streamSource } from '../transport/byte-source.js';
 import type { Channel } from '../transport/channel.js';
 import { readExtents, writeExtents } from '../transport/extent-records.js';
 import { withTimeout } from '../transport/pulse.js';
@@ -119,7 +118,7 @@ async function ask<T>(
     },
     async (channel, answered) => {
       await answered;
-      const received = channelSource(channel);
+      const received = counted(channel);
       return talk(channel, received).catch((error: unknown) => {
         throw isCut(error) ? lost(channel.description, error) : error;
       });
@@ -162,14 +161,13 @@ interface CountedSource extends ByteSource {
   bytes(): number;
 }
 
-function channelSource({ output, description }: Channel): CountedSource {
-  const source = streamSource(output, description);
+function counted({ answers, description }: Channel): CountedSource {
   let bytes = 0;
   return {
     description,
     bytes: () => bytes,
     async read(into) {
-      const readBytes = await source.read(into).catch((cause: unknown) => {
+      const readBytes = await answers.read(into).catch((cause: unknown) => {
         throw cause instanceof LvmsyncError ? cause : lost(description, cause);
       });
       bytes += readBytes;

@@ -98,7 +98,7 @@ async function deliverPart(
     hold: hold !== undefined,
     replica: { keep: options.keep, stateBefore, stateAfter: next.at },
   };
-  const lock = await lockSnapshot(source);
+  const lock = await lockSnapshot(source, options.engine);
   const connection = pair.connect(source, receiving);
   try {
     await recordMember(replica, part, { begun: true });

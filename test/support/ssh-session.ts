@@ -1,6 +1,7 @@
 import { loadEngine } from '#lvmsync/block/engines.js';
 import type { Channel, ChannelEnd, Transport } from '#lvmsync/transport/channel.js';
 import { type SshOptions, sshTransport } from '#lvmsync/transport/ssh2/transport.js';
+import { readAll } from './read-all.js';
 import type { TestSshd } from './sshd.js';
 
 /** What one remote command printed and how it ended. */
@@ -28,7 +29,7 @@ export async function finish(transport: Transport, argv: readonly string[]): Pro
   const stderr: Buffer[] = [];
   const channel = await transport.open(argv, (chunk) => stderr.push(chunk));
   channel.input.end();
-  const stdout = Buffer.concat(await channel.output.toArray()).toString();
+  const stdout = (await readAll(channel.answers)).toString();
   const end = await channel.end;
   return { stdout, stderr: Buffer.concat(stderr).toString(), end };
 }

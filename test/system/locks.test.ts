@@ -4,6 +4,9 @@ import { once } from 'node:events';
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Engine } from '#lvmsync/block/engine.js';
+import { loadEngine } from '#lvmsync/block/engines.js';
+import { acquireLock, isLocked } from '#lvmsync/block/lock.js';
 import { createDelta } from '../support/delta.js';
 import { lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
 import { lvmsyncPath } from '../support/repository.js';
@@ -72,3 +75,34 @@ test('when a store is being sent, then a second sender is refused at once, until
   await lvmsyncOk([...delta.source, target]);
   assert.ok(holds(target, after));
 });
+
+const engines: Record<string, Pick<Engine, 'listenUnix'>> = {
+  native: loadEngine('native').engine,
+  js: loadEngine('js').engine,
+};
+
+for (const [holder, engine] of Object.entries(engines)) {
+  for (const [other, othersEngine] of Object.entries(engines)) {
+    test(`when the ${holder} engine has a lock then the ${other} engine is refused, until it is released`, async () => {
+      const identity = `${holder} against ${other}`;
+      const lock = await acquireLock('target', identity, '/dev/vg/a', engine);
+      await assert.rejects(acquireLock('target', identity, '/dev/vg/b', othersEngine), {
+        code: 'TARGET_IN_USE',
+        message: 'another lvmsync is writing to /dev/vg/b',
+      });
+      const another = await acquireLock('target', `${identity}!`, '/dev/vg/c', othersEngine);
+      await another.release();
+      assert.equal(await isLocked('target', identity), true);
+      await lock.release();
+      assert.equal(await isLocked('target', identity), false);
+      await (await acquireLock('target', identity, '/dev/vg/b', othersEngine)).release();
+    });
+  }
+
+  test(`when the ${holder} engine has a lock then it is seen however often it is looked for`, async () => {
+    const lock = await acquireLock('replica', 'often', '/dev/vg/a', engine);
+    for (let look = 0; look < 100; look++) assert.ok(await isLocked('replica', 'often'));
+    await lock.release();
+    assert.equal(await isLocked('replica', 'often'), false);
+  });
+}

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadEngine } from '#lvmsync/block/engines.js';
+import { passOn } from '#lvmsync/stream/bytes.js';
 import { explainEnd } from '#lvmsync/transport/remote-exit.js';
 import { rshTransport, splitWords } from '#lvmsync/transport/rsh.js';
+import { readAll } from '../support/read-all.js';
 
 let directory: string;
 /** Stands in for ssh: runs its last word through sh, as sshd does, and tells its arguments. */
@@ -55,9 +57,10 @@ for (const [who, engine] of [
     const script = 'cat; echo oops >&2; exit 7';
     const channel = await transport.open(['sh', '-c', script], (chunk) => stderr.push(chunk));
     const data = Buffer.alloc(8 << 20, 'lvmsync');
-    channel.input.end(data);
+    channel.input.write(data);
+    channel.input.end();
     const sum = createHash('sha256');
-    for await (const chunk of channel.output) sum.update(chunk);
+    await passOn(channel.answers, (chunk) => sum.update(chunk));
     assert.equal(sum.digest('hex'), createHash('sha256').update(data).digest('hex'));
     assert.deepEqual(await channel.end, { status: 7, signal: null });
     assert.equal(Buffer.concat(stderr).toString(), 'oops\n');
@@ -76,7 +79,7 @@ for (const [who, engine] of [
     });
     const channel = await transport.open(['lvmsync', '--apply', 'a b'], ignore);
     channel.input.end();
-    const printed = Buffer.concat(await channel.output.toArray()).toString();
+    const printed = (await readAll(channel.answers)).toString();
     assert.equal(printed, '--apply,a b,');
     assert.equal((await channel.end).status, 0);
   });
@@ -131,7 +134,7 @@ for (const [who, engine] of [
       ['exec', 'sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.1; done'],
       ignore,
     );
-    await new Promise((resolve) => channel.output.once('data', resolve));
+    assert.ok(await channel.answers.arrive());
     await transport.close();
     assert.equal((await channel.end).signal, 'SIGKILL');
   });

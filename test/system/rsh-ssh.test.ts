@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { explainEnd } from '#lvmsync/transport/remote-exit.js';
 import { rshTransport } from '#lvmsync/transport/rsh.js';
+import { readAll } from '../support/read-all.js';
 import { finish, write } from '../support/ssh-session.js';
 import { startSshd, type TestSshd } from '../support/sshd.js';
 
@@ -22,11 +23,11 @@ const ssh = (more = '') =>
 test('when -e is the real ssh then bytes go both ways whole and words stay words', async () => {
   const transport = ssh();
   const channel = await transport.open(['cat'], ignore);
-  const reading = channel.output.toArray();
+  const reading = readAll(channel.answers);
   const data = Buffer.concat(Array.from({ length: 64 }, (_, number) => Buffer.alloc(MiB, number)));
   await write(channel, data);
   channel.input.end();
-  const received = Buffer.concat(await reading);
+  const received = await reading;
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
   assert.equal(sha256(received), sha256(data));
   assert.deepEqual(await channel.end, { status: 0, signal: null });

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import type { ServerChannel } from 'ssh2';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { sshTransport } from '#lvmsync/transport/ssh2/transport.js';
+import { readAll } from '../support/read-all.js';
 import { type Ssh2Server, startSsh2Server } from '../support/ssh2-server.js';
 import { temporaryDirectory } from '../support/temp-dir.js';
 
@@ -43,8 +44,9 @@ for (const [name, engine] of [
     });
     const channel = await transport.open(['digest'], () => {});
     const data = randomBytes(BYTES);
-    channel.input.end(data);
-    const told = Buffer.concat(await channel.output.toArray()).toString();
+    channel.input.write(data);
+    channel.input.end();
+    const told = (await readAll(channel.answers)).toString();
     assert.equal(told, createHash('sha256').update(data).digest('hex'));
     assert.equal((await channel.end).status, 0);
     await transport.close();

@@ -1,5 +1,6 @@
 import type { ClientChannel } from 'ssh2';
 import { LvmsyncError } from '../../errors.js';
+import { streamSource } from '../byte-source.js';
 import type { Channel, ChannelEnd } from '../channel.js';
 import { inputOf, outputOf } from './channel-streams.js';
 import type { Connection } from './connection.js';
@@ -67,7 +68,7 @@ function execChannel(
   return {
     description,
     input,
-    output,
+    answers: streamSource(output, description),
     end,
     destroy() {
       isDestroyed = true;

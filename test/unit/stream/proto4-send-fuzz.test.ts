@@ -8,6 +8,7 @@ import { LvmsyncError } from '#lvmsync/errors.js';
 import type { ExtentSource } from '#lvmsync/extents/extents.js';
 import type { ChangeSource } from '#lvmsync/send/change-source.js';
 import { sendTransfer } from '#lvmsync/send/transfer.js';
+import { streamSource } from '#lvmsync/transport/byte-source.js';
 import type { Channel } from '#lvmsync/transport/channel.js';
 import {
   boundBuffers,
@@ -171,7 +172,7 @@ function createPeer(random: Random): Peer {
     channel: {
       description: 'ssh hostile',
       input,
-      output,
+      answers: streamSource(output, 'ssh hostile'),
       end: Promise.resolve({ status: 0, signal: null }),
       destroy: () => output.destroy(),
     },

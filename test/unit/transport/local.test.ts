@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import { LvmsyncError } from '#lvmsync/errors.js';
 import { localChannel } from '#lvmsync/transport/local.js';
+import { createStreamWriter } from '#lvmsync/transport/stream-writer.js';
+import { readAll } from '../../support/read-all.js';
 
 /** A small seeded generator (mulberry32), for sizes that differ but repeat. */
 function random(seed: number): () => number {
@@ -27,17 +28,18 @@ test('when writes and reads are of any size then the same bytes arrive, and answ
       received.update(into.subarray(0, count));
       if (next() < 0.3) await new Promise((resolve) => setImmediate(resolve));
     }
-    output.end('done');
+    output.write(Buffer.from('done'));
+    output.end();
   });
   const sent = createHash('sha256');
+  const writer = createStreamWriter(channel.input);
   for (let round = 0; round < 300; round++) {
     const chunk = Buffer.alloc(Math.floor(next() * 200_000), round);
     sent.update(chunk);
-    if (!channel.input.write(chunk)) await once(channel.input, 'drain');
+    await writer.write(chunk);
   }
   channel.input.end();
-  const answer = await channel.output.toArray();
-  assert.equal(Buffer.concat(answer).toString(), 'done');
+  assert.equal((await readAll(channel.answers)).toString(), 'done');
   assert.deepEqual(await channel.end, { status: 0, signal: null });
   assert.equal(received.digest('hex'), sent.digest('hex'));
 });
@@ -73,7 +75,7 @@ test('when nobody reads then write asks to wait', () => {
   const channel = localChannel(() => new Promise(() => {}));
   const chunk = Buffer.alloc(256 * 1024);
   let written = 0;
-  while (channel.input.write(chunk) && written < 100) written++;
+  for (; !channel.input.writableNeedDrain && written < 100; written++) channel.input.write(chunk);
   assert.ok(written < 8, `${written} writes of 256 KiB were taken`);
 });
 
@@ -102,7 +104,7 @@ test('when the receiver throws anything else then it ends as an internal error',
 test('when the receiver ends early without an error then writes fail instead of waiting', async () => {
   const channel = localChannel(async () => {});
   assert.equal((await channel.end).status, 0);
-  const error = await new Promise((resolve) => channel.input.write('x', resolve));
+  const error = await new Promise((resolve) => channel.input.write(Buffer.alloc(1), resolve));
   assert.ok(error instanceof Error);
 });
 
@@ -111,9 +113,47 @@ test('when the sender is destroyed midway then the reader gets an error, not an 
     const into = Buffer.alloc(10);
     while ((await input.read(into)) > 0);
   });
-  channel.input.write('0123456789012');
+  channel.input.write(Buffer.alloc(13));
   await new Promise((resolve) => setImmediate(resolve));
   channel.destroy();
   const { error } = await channel.end;
   assert.equal(error?.code, 'STREAM_TRUNCATED');
+});
+
+test('when it is destroyed after the last write and before all was read then the reader gets an error', async () => {
+  const asked: (() => void)[] = [];
+  const channel = localChannel(async (input) => {
+    await new Promise<void>((resolve) => asked.push(resolve));
+    while ((await input.read(Buffer.alloc(10))) > 0);
+  });
+  const written = new Promise((resolve) => channel.input.write(Buffer.alloc(13), resolve));
+  channel.input.end();
+  channel.destroy();
+  assert.ok((await written) instanceof Error);
+  while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  asked.shift()?.();
+  assert.equal((await channel.end).error?.code, 'STREAM_TRUNCATED');
+});
+
+test('when answers wait then they have arrived, and when they are to be dropped then nobody waits for a reader', async () => {
+  const written: (Error | null | undefined)[] = [];
+  const channel = localChannel(async (_, output) => {
+    output.write(Buffer.alloc(100), (failure) => written.push(failure));
+    while (written.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    output.write(Buffer.alloc(3 << 20), (failure) => written.push(failure));
+  });
+  assert.ok(await channel.answers.arrive());
+  assert.equal(await channel.answers.read(Buffer.alloc(60)), 60);
+  assert.ok(await channel.answers.arrive());
+  assert.deepEqual(written, []);
+  channel.answers.discard();
+  assert.equal((await channel.end).status, 0);
+  assert.deepEqual(written, [undefined, undefined]);
+  assert.equal(await channel.answers.arrive(), false);
+});
+
+test('when nothing is answered before the end then nothing arrives', async () => {
+  const channel = localChannel(async () => {});
+  assert.equal(await channel.answers.arrive(), false);
+  assert.equal(await channel.answers.read(Buffer.alloc(1)), 0);
 });
