@@ -83,7 +83,10 @@ export function streamSource(stream: Readable, description: string): Answers {
     description,
     arrive,
     async read(into) {
-      if (await arrive()) return take(into);
+      while (await arrive()) {
+        const filled = take(into);
+        if (filled > 0) return filled; // else it was dropped meanwhile
+      }
       if (ended) return 0;
       throw new Error(`${description} was closed`);
     },
