@@ -4,7 +4,7 @@ import { addPiece, type Batch, createBatch, type Ranges } from './batch.js';
 import { createClearing, type KernelClearing } from './clearing.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';
 import { flushError, type IoFailure, ioError, pastEndError } from './io-errors.js';
-import { readGeometry } from './js-geometry.js';
+import { readSize } from './js-geometry.js';
 
 /** What is known of a file once it is open. */
 export interface FileFacts {
@@ -110,10 +110,10 @@ export function createBlockFile(
  */
 async function assertNotShrunk({ path, kind, sizeBytes }: FileFacts): Promise<void> {
   const stats = await stat(path, { bigint: true }).catch(() => undefined);
-  const now = stats && (await readGeometry(stats));
-  if (now?.kind === kind && now.sizeBytes < sizeBytes) {
-    throw ioError('WRITE_FAILED', path, now.sizeBytes, undefined);
-  }
+  const isSame = kind === 'block-device' ? stats?.isBlockDevice() : stats?.isFile();
+  if (stats === undefined || !isSame) return;
+  const sizeNow = await readSize(stats);
+  if (sizeNow < sizeBytes) throw ioError('WRITE_FAILED', path, sizeNow, undefined);
 }
 
 /** @throws LvmsyncError PAST_END; INTERNAL when the ranges themselves make no sense */

@@ -19,17 +19,24 @@ export interface Geometry extends Omit<FileFacts, 'path'> {
 export async function readGeometry(stats: BigIntStats): Promise<Geometry | undefined> {
   if (stats.isBlockDevice()) {
     const directory = sysDirectory(stats.rdev);
-    const sectors = Number(await readFile(`${directory}/size`, 'utf8'));
+    const sizeBytes = await readSize(stats);
     const blockBytes = (await logicalBlockBytes(directory)) ?? FILE_BLOCK_BYTES;
     const readOnly = Number(await readFile(`${directory}/ro`, 'utf8')) !== 0;
-    return { kind: 'block-device', sizeBytes: sectors * SECTOR_BYTES, blockBytes, readOnly };
+    return { kind: 'block-device', sizeBytes, blockBytes, readOnly };
   }
   if (stats.isFile()) {
     const underneath = (await logicalBlockBytes(sysDirectory(stats.dev))) ?? 0;
     const blockBytes = Math.max(FILE_BLOCK_BYTES, underneath);
-    return { kind: 'file', sizeBytes: Number(stats.size), blockBytes, readOnly: false };
+    return { kind: 'file', sizeBytes: await readSize(stats), blockBytes, readOnly: false };
   }
   return undefined;
+}
+
+/** In bytes, of a device or a file. */
+export async function readSize(stats: BigIntStats): Promise<number> {
+  if (!stats.isBlockDevice()) return Number(stats.size);
+  const sectors = await readFile(`${sysDirectory(stats.rdev)}/size`, 'utf8');
+  return Number(sectors) * SECTOR_BYTES;
 }
 
 /** `dev` as glibc encodes it (makedev in sys/sysmacros.h). */

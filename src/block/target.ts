@@ -73,20 +73,21 @@ async function findAll(subject: Subject, needs: TargetNeeds): Promise<TargetFind
   if (onlyRead) {
     // A target that shares bytes with the source can still be compared with it, but not with itself.
     const itself = { ...subject, related: subject.related.filter(isItself) };
-    return [
-      ...(await findSources(itself, sourcePaths)),
-      ...tooSmall,
-      ...(await findMounts(subject, true)),
-    ];
+    const [sources, mounts] = await Promise.all([
+      findSources(itself, sourcePaths),
+      findMounts(subject, true),
+    ]);
+    return [...sources, ...tooSmall, ...mounts];
   }
+  const [sources, readOnly, swap, mounts] = await Promise.all([
+    findSources(subject, sourcePaths),
+    findReadOnly(subject),
+    findSwap(subject),
+    findMounts(subject, false),
+  ]);
   return [
-    ...(await findSources(subject, sourcePaths)),
-    ...(await findReadOnly(subject)),
-    ...(await findSwap(subject)),
-    ...tooSmall,
-    ...(await findMounts(subject, false)),
-    ...findInternal(subject),
-    ...findHolders(subject),
+    ...[...sources, ...readOnly, ...swap, ...tooSmall, ...mounts],
+    ...[...findInternal(subject), ...findHolders(subject)],
   ];
 }
 
