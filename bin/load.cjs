@@ -9,7 +9,6 @@
  * all of them, which have no cache, the source is compiled.
  */
 const { readFileSync } = require('node:fs');
-const { createRequire } = require('node:module');
 const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
 
@@ -38,20 +37,20 @@ function load(path) {
   const script = new Script(source, { filename: path, cachedData });
   const module = { exports: {} };
   const run = script.runInThisContext();
-  run(module.exports, lazily(createRequire(path)), module, path, dirname(path), loadBundle);
+  // What a bundle asks for, Node's own and ssh2's addon, is the same from here.
+  run(module.exports, late, module, path, dirname(path), loadBundle);
   return { exports: module.exports, script, head, cache };
 }
 
 /** What takes longest to load of Node's own, and is not for every command: when it is wanted. */
 const LATE = new Set(
-  ['child_process', 'crypto', 'net', 'stream', 'stream/promises', 'tty'].map(
-    (name) => `node:${name}`,
-  ),
+  'child_process crypto fs/promises net stream stream/promises tty'
+    .split(' ')
+    .map((name) => `node:${name}`),
 );
 
-function lazily(require) {
-  return (name) =>
-    LATE.has(name) ? new Proxy({}, { get: (_, key) => require(name)[key] }) : require(name);
+function late(name) {
+  return LATE.has(name) ? new Proxy({}, { get: (_, key) => require(name)[key] }) : require(name);
 }
 
 /** The first line of the bundle has its digest. */

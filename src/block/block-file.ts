@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import { LvmsyncError } from '../errors.js';
+import { stat } from '../files.js';
 import { addPiece, type Batch, createBatch, type Ranges } from './batch.js';
 import { createClearing, type KernelClearing } from './clearing.js';
 import type { BlockFile, Engine, OpenOptions } from './engine.js';

@@ -1,5 +1,5 @@
-import { readdir } from 'node:fs/promises';
 import { LvmsyncError } from '../errors.js';
+import { readdir } from '../files.js';
 
 /** Names in a directory, sorted; none where there is no such directory. @throws LvmsyncError READ_FAILED */
 export async function directoryNames(path: string): Promise<string[]> {

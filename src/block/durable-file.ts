@@ -1,5 +1,6 @@
-import { open, rename } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { rename } from '../files.js';
 import { removeFile } from './remove-file.js';
 
 const PRIVATE_MODE = 0o600;

@@ -1,6 +1,6 @@
 import { type BigIntStats, existsSync, readFileSync } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { readdir, realpath, stat } from '../files.js';
 
 /**
  * What the kernel tells of a block device in sysfs

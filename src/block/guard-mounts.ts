@@ -1,6 +1,6 @@
 import { readlinkSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
 import { inTurns } from '../extents/turns.js';
+import { readdir, readFile } from '../files.js';
 
 /** One line of `/proc/PID/mountinfo`: what is mounted where. */
 export interface Mount {

@@ -1,6 +1,5 @@
 /** Where this program lies: in its package, or as a single file with its addon beside it. */
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 
@@ -45,7 +44,9 @@ export function loadAddon(): unknown {
 
 function tryToLoad(): NonNullable<typeof loaded> {
   try {
-    return { addon: createRequire(import.meta.filename)(ownAddonFile()) };
+    const module = { exports: {} };
+    process.dlopen(module, ownAddonFile()); // `require` would look for it once more
+    return { addon: module.exports };
   } catch (error) {
     return { error };
   }

@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile } from '../files.js';
 import type { FileFacts } from './block-file.js';
 
 const SECTOR_BYTES = 512; // the unit of /sys/dev/block/*/size, whatever the device's block size

@@ -1,4 +1,4 @@
-import { unlink } from 'node:fs/promises';
+import { unlink } from '../files.js';
 
 /** Removes a file, if it is there. Node's own `rm` loads what it takes to remove trees. */
 export async function removeFile(path: string): Promise<void> {

@@ -1,8 +1,8 @@
 /** Where lvmsync keeps what must outlive a run. */
-import { lstat, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { LvmsyncError } from '../errors.js';
+import { lstat, mkdir } from '../files.js';
 import { reasonOf } from './errno.js';
 
 const PRIVATE_MODE = 0o700;

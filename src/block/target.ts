@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
-import { access, constants, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
 import { LvmsyncError } from '../errors.js';
+import { access, stat } from '../files.js';
 import { describeErrno, reasonOf } from './errno.js';
 import {
   type DeviceFacts,

@@ -1,6 +1,6 @@
 /** Where a map is drawn: on this terminal, or in a file. */
-import { stat, writeFile } from 'node:fs/promises';
 import { Option } from 'commander';
+import { stat, writeFile } from '../files.js';
 import { LvmsyncError, reasonOf, type TerminalLook } from '../index.js';
 
 const DEFAULT_WIDTH = 80;

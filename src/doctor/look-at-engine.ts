@@ -1,6 +1,6 @@
 /** What does the block I/O here, and why not something faster. */
-import { readFile } from 'node:fs/promises';
 import type { LoadedEngine } from '../block/engines.js';
+import { readFile } from '../files.js';
 import { type Finding, ok, warning } from './finding.js';
 
 const URING_SWITCH = '/proc/sys/kernel/io_uring_disabled';

@@ -1,5 +1,5 @@
 /** Whether a device is written, by the kernel's own counters (Documentation/block/stat.rst). */
-import { readFile } from 'node:fs/promises';
+import { readFile } from '../files.js';
 
 /** Sectors of 512 bytes since the device was activated. */
 export interface DeviceActivity {

@@ -1,7 +1,7 @@
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { deviceId } from '../block/guard-devices.js';
 import { LvmsyncError } from '../errors.js';
+import { readdir, readFile, realpath, stat } from '../files.js';
 import { type DmTarget, parseTargets } from './dm-table.js';
 import { runTool, toolError } from './run-tool.js';
 

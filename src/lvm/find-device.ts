@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import { LvmsyncError } from '../errors.js';
+import { stat } from '../files.js';
 import { deviceNumber, dmName, dmUuid } from './dm-device.js';
 import { findVolumeByDmUuid, findVolumeByName, type LogicalVolume } from './logical-volume.js';
 

@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises';
 import { deviceId } from '../block/guard-devices.js';
 import { readMounts } from '../block/guard-mounts.js';
 import { LvmsyncError } from '../errors.js';
+import { stat } from '../files.js';
 
 /** What taking a snapshot reads or writes: LVM's tools, their locks and backups, this program. */
 const NEEDED = ['/', '/usr', '/etc', '/etc/lvm', '/run', '/var', '/tmp', '/dev', process.execPath];

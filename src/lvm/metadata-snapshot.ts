@@ -5,7 +5,6 @@
  * which one is lvmsync's, for the run after one that was killed.
  */
 
-import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { acquireLock, type Lock } from '../block/lock.js';
@@ -14,6 +13,7 @@ import { assertPrivate, makeStateDirectory } from '../block/state-directory.js';
 import { sha256Hex } from '../checksum/sha256.js';
 import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
+import { readFile, writeFile } from '../files.js';
 import type { PoolUsage } from './dm-table.js';
 import { assertPoolUsable, messagePool, readPoolUsage, type ThinPool } from './thin-pool.js';
 

@@ -4,7 +4,6 @@
  * whenever a run is cut: what it names is durable before, what it no longer names is removed after.
  * For whoever has the lock of the target alone.
  */
-import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { directoryNames } from '../block/directory-names.js';
 import { writeDurably } from '../block/durable-file.js';
@@ -12,6 +11,7 @@ import type { Engine } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { removeFile } from '../block/remove-file.js';
 import { LvmsyncError } from '../errors.js';
+import { mkdir, readFile, realpath } from '../files.js';
 import { syncDirectory } from './append-file.js';
 import {
   formatManifest,

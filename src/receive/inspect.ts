@@ -1,7 +1,7 @@
 /** Reads a stream or a snapback whole, without a target: what is in it, and whether it is right. */
-import { stat } from 'node:fs/promises';
 import type { Engine } from '../block/engine.js';
 import { LvmsyncError } from '../errors.js';
+import { stat } from '../files.js';
 import type { ByteSource } from '../stream/bytes.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { type Findings, type Inspection, interruptedRead, nothingYet } from './inspect-findings.js';

@@ -1,11 +1,11 @@
 /** What receivers on this machine have kept of transfers to their targets. */
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { directoryNames } from '../block/directory-names.js';
 import { identify } from '../block/identity.js';
 import { isLocked } from '../block/lock.js';
 import { assertPrivate } from '../block/state-directory.js';
 import { crc32c } from '../checksum/crc32c.js';
+import { readFile, stat } from '../files.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { createRecordReader } from '../transport/record-reader.js';
 import { parseManifest } from './history-manifest.js';

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import type { BlockFile } from '../block/engine.js';
 import { identify } from '../block/identity.js';
 import { acquireLock } from '../block/lock.js';
 import { stateDirectoryPath } from '../block/state-directory.js';
 import { assertTargetUsable, inspectTarget } from '../block/target.js';
 import { LvmsyncError } from '../errors.js';
+import { stat } from '../files.js';
 import { assertVolumeCanBeMade, type NewVolume } from '../lvm/create-volume.js';
 import type { OpenTarget, OpenTargetOptions } from './open-target.js';
 import { openTargetState } from './state-directory.js';

@@ -1,9 +1,9 @@
 /** Completes what an interrupted transactional run has left. */
-import { stat } from 'node:fs/promises';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { nullTarget } from '../block/null-target.js';
 import { removeFile } from '../block/remove-file.js';
 import { type ErrorCode, LvmsyncError } from '../errors.js';
+import { stat } from '../files.js';
 import { RECORD } from '../stream/proto4.js';
 import { openFileSource } from '../transport/byte-source.js';
 import { createRecordReader } from '../transport/record-reader.js';

@@ -1,7 +1,7 @@
 /** What a receiver remembers of a transfer that may be interrupted, in a file beside its kind. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
 import { removeFile } from '../block/remove-file.js';
 import { sha256Hex } from '../checksum/sha256.js';
+import { readFile, rename, writeFile } from '../files.js';
 import type { SenderHello } from '../stream/messages.js';
 
 export interface Progress {

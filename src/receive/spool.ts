@@ -4,10 +4,10 @@
  * spool is applied, by this run or by the next one that opens the target. The file is a PROTO[4]
  * stream, as docs/protocol.md has it ("A spool").
  */
-import { rename, rm } from 'node:fs/promises';
 import { createBatch } from '../block/batch.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { removeFile } from '../block/remove-file.js';
+import { rename, rm } from '../files.js';
 import { createTransferDigest } from '../stream/digest.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';

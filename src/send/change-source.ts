@@ -1,11 +1,11 @@
 /** What is to be sent: a list of changes, where their data is, and whether both still hold. */
-import { stat } from 'node:fs/promises';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { deviceId } from '../block/guard-devices.js';
 import { readMounts } from '../block/guard-mounts.js';
 import { LvmsyncError } from '../errors.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { inTurns } from '../extents/turns.js';
+import { stat } from '../files.js';
 import { checkDataSource } from '../lvm/data-source.js';
 import { type ExceptionPair, readExceptionPairs } from '../lvm/exception-pairs.js';
 import { readExceptions, readStoreState } from '../lvm/exception-store.js';

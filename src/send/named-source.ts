@@ -1,8 +1,8 @@
 /** A whole volume, device or file by any of its names, and whether something may be writing to it. */
-import { stat } from 'node:fs/promises';
 import type { Engine } from '../block/engine.js';
 import { deviceId, readDeviceFacts } from '../block/guard-devices.js';
 import { readMounts } from '../block/guard-mounts.js';
+import { stat } from '../files.js';
 import { deviceNode, readTable } from '../lvm/dm-device.js';
 import { findDevice } from '../lvm/find-device.js';
 import type { ChangeSource } from './change-source.js';

@@ -1,10 +1,10 @@
 /** Where what must outlive a run is kept: small files in the state directory, replaced as a whole. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeDurably, writeDurably } from '../block/durable-file.js';
 import { reasonOf } from '../block/errno.js';
 import { assertPrivate, makeStateDirectory, stateDirectoryPath } from '../block/state-directory.js';
 import { LvmsyncError } from '../errors.js';
+import { readFile } from '../files.js';
 
 export interface StateFile<State> {
   readonly path: string;

@@ -1,9 +1,9 @@
 /** Runs lvmsync on a machine that has Node and no lvmsync, by sending it there. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { findAddonFile, STANDALONE_FILE } from '../block/installation.js';
 import { LvmsyncError } from '../errors.js';
+import { readFile } from '../files.js';
 import { GREETING, HEADER_BYTES, LOADER_SCRIPT, type PackedFile } from './bootstrap-loader.js';
 import type { Channel, ChannelEnd, Transport } from './channel.js';
 import { firstAnswer } from './first-answer.js';

@@ -1,11 +1,11 @@
 /** Where a receiver waits for further links of the sender that it talks to. */
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, EngineLink, Listening } from '../block/engine.js';
+import { chown, mkdtemp, rm } from '../files.js';
 import { streamSource } from './byte-source.js';
 import type { ReceivedLink } from './link.js';
 import { createStreamWriter } from './stream-writer.js';

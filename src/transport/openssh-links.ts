@@ -2,7 +2,6 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../block/errno.js';
 import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
+import { access, mkdtemp, rm } from '../files.js';
 import { type LinkOpener, socketLink } from './link.js';
 
 export interface OpensshOptions {

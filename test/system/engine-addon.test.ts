@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { loadAddon, ownAddonFile } from '#lvmsync/block/installation.js';
+import { loadAddon } from '#lvmsync/block/installation.js';
 import {
   exposeGarbageCollector,
   randomBytes,
@@ -212,7 +211,7 @@ describe("the addon's boundary", () => {
   });
 
   test('when the addon is loaded again then it is the same one', () => {
-    assert.equal(createRequire(import.meta.url)(ownAddonFile()), addon);
+    assert.equal(loadAddon(), addon);
   });
 });
 

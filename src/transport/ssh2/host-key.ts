@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LvmsyncError } from '../../errors.js';
+import { appendFile, mkdir, readFile } from '../../files.js';
 import type { SshConfig } from './config.js';
 import {
   type KnownHost,

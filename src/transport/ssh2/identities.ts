@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { ParsedKey } from 'ssh2';
 import { reasonOf } from '../../block/errno.js';
+import { access } from '../../files.js';
 import { type AgentKey, type Identity, listAgentKeys } from './agent.js';
 import type { SshConfig } from './config.js';
 import { decryptKey, type KeyFile, parse, readKeyFile } from './key-file.js';

@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import type { ParsedKey } from 'ssh2';
 import { describeErrno } from '../../block/errno.js';
+import { readFile, stat } from '../../files.js';
 import { keyTypeOf } from './known-hosts.js';
 import type { Ssh2 } from './library.js';
 
