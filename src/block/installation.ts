@@ -53,7 +53,7 @@ function tryToLoad(): NonNullable<typeof loaded> {
 }
 
 /** @throws Error when there is none */
-export function ownAddonFile(): string {
+function ownAddonFile(): string {
   if (!isStandalone) return nodeGypBuild.resolve(PACKAGE_ROOT);
   const path = findAddonFile(process.arch);
   if (path !== undefined) return path;
