@@ -1,5 +1,4 @@
 /** What tells one target from any other, so that a log, a spool or a lock finds its own again. */
-
 import { realpath, stat } from '../files.js';
 import { deviceId, readAttribute, readDeviceFacts } from './guard-devices.js';
 

@@ -8,7 +8,7 @@ export interface ChecksumsAtOnce {
 
 let ofEngine: ChecksumsAtOnce | undefined;
 
-/** @returns those of the engine that is loaded; undefined where none is that has any */
+/** Those of the engine, from when it is loaded; what is written here has to do before. */
 export function checksumsAtOnce(): ChecksumsAtOnce | undefined {
   return ofEngine;
 }

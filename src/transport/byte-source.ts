@@ -4,6 +4,7 @@ import { reasonOf } from '../block/errno.js';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSource } from '../stream/bytes.js';
 import type { Answers } from './channel.js';
+import { createWaiters } from './waiters.js';
 
 /** Bytes that may wait here; more stay in the stream, which then holds its sender back. */
 const WAITING_BYTES = 1 << 20;
@@ -16,13 +17,8 @@ export function streamSource(stream: Readable, description: string): Answers {
   let closed = false;
   let discarding = false;
   let failure: { error: unknown } | undefined;
-  const waiting = new Set<() => void>();
+  const { wait, wake } = createWaiters();
   let waking = false;
-
-  function wake(): void {
-    for (const resolve of waiting) resolve();
-    waiting.clear();
-  }
 
   /** Once for all the chunks that one turn of the event loop brings. */
   function wakeSoon(): void {
@@ -75,7 +71,7 @@ export function streamSource(stream: Readable, description: string): Answers {
       if (chunks.length > 0) return true;
       if (failure !== undefined) throw failure.error;
       if (ended || closed) return false;
-      await new Promise<void>((resolve) => waiting.add(resolve));
+      await wait();
     }
   }
 

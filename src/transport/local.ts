@@ -3,6 +3,7 @@ import { LvmsyncError } from '../errors.js';
 import { isTurnOver, nextTurn } from '../extents/turns.js';
 import type { ByteSink, ByteSource } from '../stream/bytes.js';
 import type { Answers, Channel, ChannelEnd } from './channel.js';
+import { createWaiters } from './waiters.js';
 
 /** The receiver's work: reads `input` to its end, may write to `output`. */
 export type LocalReceiver = (input: ByteSource, output: ByteSink) => Promise<void>;
@@ -67,12 +68,7 @@ function localPipe(description: string): { sink: ByteSink; source: Answers } {
   let isDiscarding = false;
   /** What it was destroyed for before all had been read. */
   let broken: Error | undefined;
-  const readers = new Set<() => void>();
-
-  function wakeReaders(): void {
-    for (const wake of readers) wake();
-    readers.clear();
-  }
+  const readers = createWaiters();
 
   function take(into: Buffer, wantedBytes: number): number {
     let filled = 0;
@@ -119,11 +115,11 @@ function localPipe(description: string): { sink: ByteSink; source: Answers } {
       waiting.push({ bytes, written });
       waitingBytes += bytes.length;
       isFull = waitingBytes >= WAITING_BYTES;
-      wakeReaders();
+      readers.wake();
     },
     end() {
       isEnded = true;
-      wakeReaders();
+      readers.wake();
     },
     destroy(reason = gone(description)) {
       if (isDestroyed) return;
@@ -131,7 +127,7 @@ function localPipe(description: string): { sink: ByteSink; source: Answers } {
       if (!isEnded || waiting.length > 0) broken = reason;
       drop();
       events.emit('close');
-      wakeReaders();
+      readers.wake();
     },
     on: (event: 'error' | 'close' | 'drain', listener: (failure: Error) => void) =>
       events.on(event, listener),
@@ -139,7 +135,7 @@ function localPipe(description: string): { sink: ByteSink; source: Answers } {
 
   async function arrive(): Promise<boolean> {
     while (waiting.length === 0 && !isEnded && !isDestroyed) {
-      await new Promise<void>((resolve) => readers.add(resolve));
+      await readers.wait();
     }
     return waiting.length > 0;
   }

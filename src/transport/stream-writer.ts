@@ -2,6 +2,7 @@ import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
 import type { ByteSink } from '../stream/bytes.js';
 import type { Bandwidth } from './bandwidth.js';
+import { createWaiters } from './waiters.js';
 
 /** Back-pressure and failure of a sink as promises. */
 export interface StreamWriter {
@@ -22,16 +23,11 @@ export interface StreamWriter {
 /** @param bandwidth holds what is written back, and counts it */
 export function createStreamWriter(output: ByteSink, bandwidth?: Bandwidth): StreamWriter {
   const outstanding = new Set<() => void>();
-  const waiting = new Set<() => void>();
+  const { wait, wake: wakeAll } = createWaiters();
   let failure: LvmsyncError | undefined;
   let lastWriteAt = nowMs();
   /** What is being written in pieces, as a limit allows: whatever comes next has to wait for it. */
   let inPieces: Promise<void> | undefined;
-
-  function wakeAll(): void {
-    for (const wake of waiting) wake();
-    waiting.clear();
-  }
 
   function fail(error: LvmsyncError): void {
     if (failure !== undefined) return;
@@ -56,7 +52,7 @@ export function createStreamWriter(output: ByteSink, bandwidth?: Bandwidth): Str
 
   async function until(condition: () => boolean): Promise<void> {
     while (failure === undefined && !condition()) {
-      await new Promise<void>((resolve) => waiting.add(resolve));
+      await wait();
     }
     if (failure !== undefined) throw failure;
   }
