@@ -9,12 +9,18 @@ export interface BufferPoolOptions {
 
 /** A bounded number of page-aligned buffers, handed out in the order they were asked for. */
 export interface BufferPool {
-  /** Waits until a buffer is free. Its contents are whatever the last user left. */
+  /**
+   * Waits until a buffer is free. Its contents are whatever the last user left.
+   *
+   * @throws what the pool failed with
+   */
   acquire(): Promise<Buffer>;
   /** Gives a buffer back; the caller must not touch it afterwards. */
   release(buffer: Buffer): void;
   /** Lets there be more buffers. */
   grow(count: number): void;
+  /** Makes every present and later `acquire` throw `error`: buffers that are out do not come back. */
+  fail(error: Error): void;
 }
 
 export function createBufferPool(
@@ -22,9 +28,10 @@ export function createBufferPool(
   { bufferBytes, count: initialCount }: BufferPoolOptions,
 ): BufferPool {
   const free: Buffer[] = [];
-  const waiting: ((buffer: Buffer) => void)[] = [];
+  const waiting: { resolve: (buffer: Buffer) => void; reject: (error: Error) => void }[] = [];
   let allocated = 0;
   let count = initialCount;
+  let failure: Error | undefined;
 
   function allocate(): Buffer {
     const buffer = engine.allocate(bufferBytes);
@@ -34,19 +41,26 @@ export function createBufferPool(
 
   return {
     async acquire() {
+      if (failure) throw failure;
       const buffer = free.pop();
       if (buffer) return buffer;
-      if (allocated === count) return new Promise((resolve) => waiting.push(resolve));
+      if (allocated === count) {
+        return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+      }
       return allocate();
     },
     release(buffer) {
       const next = waiting.shift();
-      if (next) next(buffer);
+      if (next) next.resolve(buffer);
       else free.push(buffer);
     },
     grow(more) {
       count += more;
-      while (allocated < count && waiting.length > 0) waiting.shift()?.(allocate());
+      while (allocated < count && waiting.length > 0) waiting.shift()?.resolve(allocate());
+    },
+    fail(error) {
+      failure ??= error;
+      for (const { reject } of waiting.splice(0)) reject(failure);
     },
   };
 }

@@ -9,10 +9,10 @@ export interface LinkSet {
   /**
    * Sends whole records, one behind the other, over a link that takes more now; waits for one.
    *
-   * @param released called once, when the last of `parts` may be used again
+   * @param settled called for the last of `parts`, as a writer's `write` does
    * @throws what any link failed with
    */
-  write(parts: readonly Buffer[], released: () => void): Promise<void>;
+  write(parts: readonly Buffer[], settled: (error?: Error) => void): Promise<void>;
   /** Waits until every link has taken what was given to it. @throws what any link failed with */
   finish(): Promise<void>;
   /** How many bytes a record should have at the most, as the links are now. */
@@ -55,7 +55,7 @@ export function createLinkSet(writers: readonly StreamWriter[]): LinkSet {
   }
 
   return {
-    async write(parts, released) {
+    async write(parts, settled) {
       let member = freeMember();
       while (member === undefined && failure === undefined) {
         await Promise.race(members.map(({ busy }) => busy));
@@ -67,7 +67,7 @@ export function createLinkSet(writers: readonly StreamWriter[]): LinkSet {
       const { writer } = member;
       const last = parts.length - 1;
       const writes = parts.map((part, index) =>
-        writer.write(part, index === last ? released : undefined),
+        writer.write(part, index === last ? settled : undefined),
       );
       const taken = member;
       const bytes = parts.reduce((sum, { length }) => sum + length, 0);

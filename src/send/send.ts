@@ -74,7 +74,10 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
     report.dataBytes += sealed.dataBytes;
     report.zeroBytes += sealed.zeroBytes;
     for (const bytes of sealed.bytes) report.streamBytes += bytes.length;
-    await output.write(sealed.bytes, () => pool.release(buffer));
+    await output.write(sealed.bytes, (error) => {
+      if (error) pool.fail(error);
+      else pool.release(buffer);
+    });
     watcher?.advance(sealed.dataBytes);
     if (sealed.zeroBytes > 0) watcher?.saved('zero', sealed.zeroBytes);
     await onSent?.(sealed.endOffset, report.streamBytes);

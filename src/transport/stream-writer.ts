@@ -7,11 +7,13 @@ import { createWaiters } from './waiters.js';
 /** Back-pressure and failure of a sink as promises. */
 export interface StreamWriter {
   /**
-   * Resolves when more may be written; `released` is called once, when `bytes` may be reused.
+   * Resolves when more may be written.
    *
+   * @param settled called once: when `bytes` may be reused, or with what the writer failed with. They
+   *   may be in the sink's queue then, and on their way yet: they must stay what they are.
    * @throws what the writer failed with
    */
-  write(bytes: Buffer, released?: () => void): Promise<void>;
+  write(bytes: Buffer, settled?: (error?: LvmsyncError) => void): Promise<void>;
   /** Waits until everything written has been taken. @throws what the writer failed with */
   finish(): Promise<void>;
   /** Makes every present and later call throw `error`, unless it has failed already. */
@@ -22,7 +24,7 @@ export interface StreamWriter {
 
 /** @param bandwidth holds what is written back, and counts it */
 export function createStreamWriter(output: ByteSink, bandwidth?: Bandwidth): StreamWriter {
-  const outstanding = new Set<() => void>();
+  const outstanding = new Set<(error?: LvmsyncError) => void>();
   const { wait, wake: wakeAll } = createWaiters();
   let failure: LvmsyncError | undefined;
   let lastWriteAt = nowMs();
@@ -32,8 +34,8 @@ export function createStreamWriter(output: ByteSink, bandwidth?: Bandwidth): Str
   function fail(error: LvmsyncError): void {
     if (failure !== undefined) return;
     failure = error;
-    // A stream that broke may never call back: nobody may wait for its buffers.
-    for (const released of outstanding) released();
+    // A stream that broke may never call back: nobody may wait for that.
+    for (const settle of outstanding) settle(error);
     outstanding.clear();
     wakeAll();
   }
@@ -86,12 +88,15 @@ export function createStreamWriter(output: ByteSink, bandwidth?: Bandwidth): Str
     get lastWriteAt() {
       return lastWriteAt;
     },
-    async write(bytes, released) {
-      if (failure !== undefined) throw failure;
-      const release = () => released?.();
-      outstanding.add(release);
+    async write(bytes, settled) {
+      const settle = (error?: LvmsyncError) => settled?.(error);
+      if (failure !== undefined) {
+        settle(failure);
+        throw failure;
+      }
+      outstanding.add(settle);
       const written = () => {
-        if (outstanding.delete(release)) release();
+        if (outstanding.delete(settle)) settle();
         if (outstanding.size === 0) wakeAll();
       };
       if (bandwidth !== undefined && (bandwidth.bytesPerSecond > 0 || inPieces !== undefined)) {

@@ -59,3 +59,14 @@ test('when memory cannot be had then acquire rejects, and the pool goes on', asy
   fail = false;
   assert.equal((await pool.acquire()).length, 4096);
 });
+
+test('when a pool fails then nobody gets a buffer any more, and nobody waits for one', async () => {
+  const { pool } = countingPool(1);
+  const buffer = await pool.acquire();
+  const waiting = pool.acquire();
+  pool.fail(new Error('they do not come back'));
+  await assert.rejects(waiting, /they do not come back/);
+  pool.release(buffer);
+  pool.fail(new Error('again'));
+  await assert.rejects(pool.acquire(), /they do not come back/);
+});
