@@ -10,7 +10,7 @@ export interface Taking {
 }
 
 /** Who takes so many times as long as the reference runs once: more would tell nothing. */
-const RUNS_ONCE_BEYOND = 4;
+const RUNS_ONCE_BEYOND = 3;
 
 /** Why a contender cannot take part here; undefined when it can. */
 export async function whyNot(contender: Contender, volume: Volume, far: FarSide, help: string) {

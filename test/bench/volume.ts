@@ -166,9 +166,12 @@ function keptContent(
   const origins = new Map(storedChunks.map((stored, index) => [stored, chunks[index]!]));
   return {
     fill(into, offset) {
-      for (let at = 0; at < into.length; at += chunkBytes) {
-        const chunk = origins.get((offset + at) / chunkBytes)!;
-        base.fill(into.subarray(at, at + chunkBytes), chunk * chunkBytes);
+      const originOf = (at: number) => origins.get((offset + at) / chunkBytes);
+      for (let at = 0, end = 0; at < into.length; at = end) {
+        const chunk = originOf(at)!;
+        do end += chunkBytes;
+        while (end < into.length && originOf(end) === chunk + (end - at) / chunkBytes);
+        base.fill(into.subarray(at, end), chunk * chunkBytes);
       }
     },
   };
