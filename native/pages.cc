@@ -14,8 +14,9 @@ namespace {
 constexpr size_t kHugePageBytes = 2 << 20;
 // What fills less is there sooner in small ones.
 constexpr size_t kWorthBytes = kHugePageBytes / 4 * 3;
-// More than the buffers of one transfer, less than a heap that is worth a collection.
-constexpr size_t kMaxHiddenBytes = 64 << 20;
+// More than the buffers of one transfer over sixteen links, which use a quarter of each; less than
+// what is worth a collection.
+constexpr size_t kMaxHiddenBytes = 128 << 20;
 
 uint8_t* Map(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -46,7 +46,7 @@ class PageRegistry {
 
   // V8 counts the memory of buffers as garbage that a collection may find, and collects all of its
   // heap in one go when some dozens of mebibytes have come: milliseconds in which nothing else is
-  // done, for buffers that stay until their transfer ends. So it is not told of the first 64 MiB;
+  // done, for buffers that stay until their transfer ends. So it is not told of the first 128 MiB;
   // of what is beyond it is, so that what nobody releases is collected. For its thread alone.
 
   // Returns how many bytes of the pages V8 is to forget again, once it has counted them.

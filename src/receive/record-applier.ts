@@ -47,7 +47,7 @@ export interface RecordApplier {
    *   ascend in their first offset; undefined when these do not
    */
   checkpoint(): Promise<number | undefined>;
-  /** Waits for all writes, whatever became of them. */
+  /** Waits for all writes, whatever became of them. Nothing more can be applied. */
   settle(): Promise<void>;
   /** Of everything applied so far: how many records, and the sum of their extents' lengths. */
   readonly records: number;
@@ -209,7 +209,10 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
       await target.flush();
       return durableOffset;
     },
-    settle: () => catchUp().catch(() => undefined),
+    async settle() {
+      await catchUp().catch(() => undefined);
+      pool.close();
+    },
     get records() {
       return records;
     },

@@ -75,7 +75,7 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
     report.zeroBytes += sealed.zeroBytes;
     for (const bytes of sealed.bytes) report.streamBytes += bytes.length;
     await output.write(sealed.bytes, (error) => {
-      if (error) pool.fail(error);
+      if (error) pool.close(error);
       else pool.release(buffer);
     });
     watcher?.advance(sealed.dataBytes);
@@ -84,6 +84,7 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
   }
   await mayWrite;
   await output.finish();
+  pool.close();
   return report;
 }
 

@@ -4,13 +4,15 @@ import { createBufferPool } from '#lvmsync/block/buffer-pool.js';
 
 function countingPool(count: number) {
   const allocations: number[] = [];
+  const released: Buffer[] = [];
   const engine = {
+    release: (buffer: Buffer) => void released.push(buffer),
     allocate(bytes: number) {
       allocations.push(bytes);
       return Buffer.alloc(bytes);
     },
   };
-  return { allocations, pool: createBufferPool(engine, { bufferBytes: 4096, count }) };
+  return { allocations, released, pool: createBufferPool(engine, { bufferBytes: 4096, count }) };
 }
 
 test('when a pool is made then nothing is allocated before it is needed', async () => {
@@ -60,13 +62,23 @@ test('when memory cannot be had then acquire rejects, and the pool goes on', asy
   assert.equal((await pool.acquire()).length, 4096);
 });
 
-test('when a pool fails then nobody gets a buffer any more, and nobody waits for one', async () => {
+test('when a pool is closed then nobody gets a buffer any more, and nobody waits for one', async () => {
   const { pool } = countingPool(1);
   const buffer = await pool.acquire();
   const waiting = pool.acquire();
-  pool.fail(new Error('they do not come back'));
+  pool.close(new Error('they do not come back'));
   await assert.rejects(waiting, /they do not come back/);
   pool.release(buffer);
-  pool.fail(new Error('again'));
+  pool.close();
   await assert.rejects(pool.acquire(), /they do not come back/);
+});
+
+test('when a pool is closed then its memory is given back, once nobody has it any more', async () => {
+  const { pool, released } = countingPool(2);
+  const [first, second] = [await pool.acquire(), await pool.acquire()];
+  pool.release(first);
+  pool.close();
+  assert.deepEqual(released, [first]);
+  pool.release(second);
+  assert.deepEqual(released, [first, second]);
 });
