@@ -67,25 +67,29 @@ export async function sendRecords(options: SendRecordsOptions): Promise<SendRepo
     ...{ recordCount: 0, dataBytes: 0, streamBytes: 0 },
     ...{ zeroBytes: 0, unchangedBytes: 0, resumedBytes: 0 },
   };
-  for await (const { buffer, sealed } of readAhead(encoder, source, pool, Math.floor(count / 2))) {
+  const readsInFlight = Math.floor(count / 2);
+  try {
+    for await (const { buffer, sealed } of readAhead(encoder, source, pool, readsInFlight)) {
+      await mayWrite;
+      if (signal?.aborted) throw interruptedError();
+      report.recordCount += sealed.recordCount;
+      report.dataBytes += sealed.dataBytes;
+      report.zeroBytes += sealed.zeroBytes;
+      for (const bytes of sealed.bytes) report.streamBytes += bytes.length;
+      await output.write(sealed.bytes, (error) => {
+        if (error) pool.close(error);
+        else pool.release(buffer);
+      });
+      watcher?.advance(sealed.dataBytes);
+      if (sealed.zeroBytes > 0) watcher?.saved('zero', sealed.zeroBytes);
+      await onSent?.(sealed.endOffset, report.streamBytes);
+    }
     await mayWrite;
-    if (signal?.aborted) throw interruptedError();
-    report.recordCount += sealed.recordCount;
-    report.dataBytes += sealed.dataBytes;
-    report.zeroBytes += sealed.zeroBytes;
-    for (const bytes of sealed.bytes) report.streamBytes += bytes.length;
-    await output.write(sealed.bytes, (error) => {
-      if (error) pool.close(error);
-      else pool.release(buffer);
-    });
-    watcher?.advance(sealed.dataBytes);
-    if (sealed.zeroBytes > 0) watcher?.saved('zero', sealed.zeroBytes);
-    await onSent?.(sealed.endOffset, report.streamBytes);
+    await output.finish();
+    return report;
+  } finally {
+    pool.close();
   }
-  await mayWrite;
-  await output.finish();
-  pool.close();
-  return report;
 }
 
 export interface SendOptions {
