@@ -20,12 +20,12 @@ export async function* readAhead(
   pool: BufferPool,
   readsInFlight: number,
 ): AsyncGenerator<ReadyBuffer, void, void> {
-  const reads: Promise<ReadyBuffer>[] = [];
+  const reads: { buffer: Buffer; sealing: Promise<Sealed> }[] = [];
 
-  async function fill(batch: Batch): Promise<ReadyBuffer> {
+  async function fill(batch: Batch): Promise<Sealed> {
     await source.read(batch);
     if (isTurnOver()) await nextTurn();
-    return { buffer: batch.buffer, sealed: await encoder.seal(batch) };
+    return encoder.seal(batch);
   }
 
   async function startRead(): Promise<boolean> {
@@ -36,9 +36,9 @@ export async function* readAhead(
       pool.release(buffer);
       return false;
     }
-    const read = fill(batch);
-    read.catch(() => undefined); // met when its turn comes
-    reads.push(read);
+    const sealing = fill(batch);
+    sealing.catch(() => undefined); // met when its turn comes
+    reads.push({ buffer, sealing });
     return true;
   }
 
@@ -46,11 +46,16 @@ export async function* readAhead(
   try {
     for (;;) {
       while (more && reads.length < readsInFlight) more = await startRead();
-      const next = reads.shift();
+      const next = reads[0];
       if (next === undefined) return;
-      yield await next;
+      const { buffer, sealing } = next;
+      const sealed = await sealing;
+      reads.shift();
+      yield { buffer, sealed };
     }
   } finally {
-    await Promise.allSettled(reads); // the engine still writes into their buffers
+    // The engine still writes into their buffers.
+    await Promise.allSettled(reads.map(({ sealing }) => sealing));
+    for (const { buffer } of reads) pool.release(buffer);
   }
 }

@@ -7,6 +7,7 @@ import { createJsEngine } from '#lvmsync/block/js-engine.js';
 import { createRecordApplier, type RecordApplier } from '#lvmsync/receive/record-applier.js';
 import { streamSource } from '#lvmsync/transport/byte-source.js';
 import { createRecordReader } from '#lvmsync/transport/record-reader.js';
+import { countLeases } from '../../support/leases.js';
 import { applied, type Extent, encodeRecord, TYPE } from '../../support/proto4.js';
 import { createRandom } from '../../support/random.js';
 
@@ -148,4 +149,14 @@ test('when records of all kinds come over several links then the target is as if
     assert.ok(image.equals(applied(base, links.flat())), `round ${round}`);
     assert.equal(applier.totals().records, links.flat().length);
   }
+});
+
+test('when nothing more is to be applied then the buffers have been given back', async () => {
+  const counted = countLeases(engine);
+  const { target } = memoryTarget(0);
+  const applier = createRecordApplier({ target, engine: counted.engine });
+  await applyAll(applier, [dataRecord([0, 4096]), dataRecord([8192, 4096])]);
+  assert.ok(counted.leased.size > 0);
+  await applier.settle();
+  assert.equal(counted.leased.size, 0);
 });
