@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kHugePageBytes = 2 << 20;
 // What fills less is there sooner in small ones.
 constexpr size_t kWorthBytes = kHugePageBytes / 4 * 3;
-// More than the buffers of one transfer over sixteen links, which use a quarter of each; less than
-// what is worth a collection.
+// More than the buffers that a receiver has of sixteen links, of each of which short records use a
+// quarter; less than a heap that is worth a collection.
 constexpr size_t kMaxHiddenBytes = 128 << 20;
 
 uint8_t* Map(size_t bytes) {

@@ -9,7 +9,7 @@ export interface LinkSet {
   /**
    * Sends whole records, one behind the other, over a link that takes more now; waits for one.
    *
-   * @param settled called for the last of `parts`, as a writer's `write` does
+   * @param settled called for the last of `parts` as a writer's `write` does, unless this throws
    * @throws what any link failed with
    */
   write(parts: readonly Buffer[], settled: (error?: Error) => void): Promise<void>;
