@@ -17,19 +17,26 @@ export function createChunkList(): ChunkSet {
     return sorted;
   }
 
+  function add(chunk: number): boolean {
+    if (used === slab.length) {
+      slab = new Float64Array(SLAB_ENTRIES);
+      slabs.push(slab);
+      used = 0;
+    }
+    slab[used++] = chunk;
+    size++;
+    return true;
+  }
+
   return {
-    add({ words, firstWord, strideWords, count }) {
-      for (let index = 0; index < count; index++) {
-        if (used === slab.length) {
-          slab = new Float64Array(SLAB_ENTRIES);
-          slabs.push(slab);
-          used = 0;
-        }
-        const word = firstWord + index * strideWords;
-        slab[used++] = words[word + 1]! * 2 ** 32 + words[word]!;
-      }
-      size += count;
+    add,
+    addSome(chunks, count) {
+      for (let index = 0; index < count; index++) add(chunks[index]!);
       return count;
+    },
+    addRun(first, count) {
+      for (let index = 0; index < count; index++) add(first + index);
+      return true;
     },
     findDuplicate() {
       const chunks = sort();

@@ -2,29 +2,20 @@ import { createChunkBitmap } from './chunk-bitmap.js';
 import { createChunkList } from './chunk-list.js';
 import type { ExtentSource } from './extents.js';
 
-/**
- * Chunk numbers among other words, as a store's entries hold them: each is a low word and the high
- * word after it, and they lie `strideWords` apart. One call takes thousands, because a call for
- * each, or 64-bit numbers, would cost more than all the rest.
- */
-export interface ChunkColumn {
-  words: Uint32Array;
-  /** Index of the first chunk number's low word. */
-  firstWord: number;
-  strideWords: number;
-  count: number;
-}
-
-/** A set of chunk numbers, filled in any order, that ends as sorted and joined extents. */
+/** A set of chunk numbers below a limit, filled in any order, that ends as joined extents. */
 export interface ChunkSet {
+  /** @returns false for a chunk that was there already, if the set can tell at once */
+  add(chunk: number): boolean;
   /**
-   * Adds chunk numbers below the set's limit, up to the first that was there already, if the set
-   * can tell at once.
+   * The same for the first `count` of some chunk numbers below 2^32, at most `CHUNKS_AT_ONCE`: a
+   * call for each would cost more than all the rest.
    *
-   * @returns how many were added
+   * @returns how many were added before one that was there already
    */
-  add(column: ChunkColumn): number;
-  /** A chunk that was added twice without `add` noticing, if there is one. */
+  addSome(chunks: Uint32Array, count: number): number;
+  /** Adds the `count` chunks from `first` on, or none. @returns as `add`, for any of them */
+  addRun(first: number, count: number): boolean;
+  /** A chunk that was added twice without being noticed, if there is one. */
   findDuplicate(): number | undefined;
   /** The chunks as byte ranges of a volume of `volumeBytes`: its last chunk may be partial. */
   toExtents(chunkBytes: number, volumeBytes: number): Promise<ExtentSource>;

@@ -1,3 +1,4 @@
+import { CHUNKS_AT_ONCE } from '../extents/chunk-bitmap.js';
 import type { ChunkSet } from '../extents/chunk-set.js';
 import type { StoreLayout } from './store-header.js';
 
@@ -32,7 +33,9 @@ export const ENTRY_WORDS = 4;
 const OLD_WORD = 0;
 const NEW_WORD = 2;
 const HIGH_WORD = 2 ** 32;
-const MAX_WORD = HIGH_WORD - 1;
+
+/** The origin's chunks of entries that are looked at together. */
+const oldPart = new Uint32Array(CHUNKS_AT_ONCE);
 
 /** The list ends at the first entry that points at the store's chunk 0, its header. */
 export function countEntries(words: Uint32Array, maxEntries: number): number {
@@ -43,60 +46,86 @@ export function countEntries(words: Uint32Array, maxEntries: number): number {
   return maxEntries;
 }
 
-/** Adds the first `count` entries to the sets; stops when one is bad. */
+/** Adds the first `count` entries to the sets, up to the first that is bad. */
 export function addEntries(
   checks: EntryChecks,
   words: Uint32Array,
   count: number,
 ): BadEntry | undefined {
-  const outside = findOutside(checks, words, count);
-  if (outside) return outside;
-  const column = { words, strideWords: ENTRY_WORDS, count };
-  const oldAdded = checks.oldChunks.add({ ...column, firstWord: OLD_WORD });
-  if (oldAdded < count) {
-    return { entry: oldAdded, fault: 'old-twice', chunk: chunkAt(words, oldAdded, OLD_WORD) };
-  }
-  const newAdded = checks.newChunks.add({ ...column, firstWord: NEW_WORD });
-  if (newAdded < count) {
-    return { entry: newAdded, fault: 'new-twice', chunk: chunkAt(words, newAdded, NEW_WORD) };
-  }
-  return undefined;
-}
-
-function findOutside(checks: EntryChecks, words: Uint32Array, count: number): BadEntry | undefined {
-  const oldEnd = Math.min(checks.originChunks, MAX_WORD) >>> 0;
-  // The data chunks of one area, as far as the store goes: neighbours are nearly always in one.
-  let newStart = 0;
-  let newEnd = 0;
-  const end = count * ENTRY_WORDS;
-  for (let word = 0; word < end; word += ENTRY_WORDS) {
-    const newLow = words[word + NEW_WORD]!;
-    const isNarrow = (words[word + OLD_WORD + 1]! | words[word + NEW_WORD + 1]!) === 0;
-    const isInside = words[word + OLD_WORD]! < oldEnd && newLow >= newStart && newLow < newEnd;
-    if (isNarrow && isInside) continue;
-    const bad = checkEntry(checks, words, word / ENTRY_WORDS);
+  const partEntries = Math.min(CHUNKS_AT_ONCE, checks.layout.entriesPerArea);
+  for (let start = 0; start < count; start += partEntries) {
+    const bad = addPart(checks, words, start, Math.min(start + partEntries, count));
     if (bad) return bad;
-    const { storeChunks, entriesPerArea } = checks.layout;
-    const areaStride = entriesPerArea + 1;
-    const area = Math.floor((chunkAt(words, word / ENTRY_WORDS, NEW_WORD) - 1) / areaStride);
-    const firstData = 2 + area * areaStride;
-    newStart = Math.min(firstData, MAX_WORD) >>> 0;
-    newEnd = Math.min(firstData + entriesPerArea, storeChunks, MAX_WORD) >>> 0;
   }
   return undefined;
 }
 
-function checkEntry(
+function addPart(
+  checks: EntryChecks,
+  words: Uint32Array,
+  start: number,
+  end: number,
+): BadEntry | undefined {
+  const { oldChunks, newChunks } = checks;
+  const firstNew = takeOrdinary(checks, words, start, end);
+  if (firstNew === 0 || !newChunks.addRun(firstNew, end - start)) {
+    return addOneByOne(checks, words, start, end);
+  }
+  const added = oldChunks.addSome(oldPart, end - start);
+  if (added === end - start) return undefined;
+  return { entry: start + added, fault: 'old-twice', chunk: oldPart[added]! };
+}
+
+/**
+ * Entries as nearly all are: chunk numbers of one word, inside, the store's ascending one by one.
+ * All of that in a single look at them, which also leaves the origin's chunks in `oldPart`.
+ *
+ * @returns the first chunk of the store, 0 for entries that must be looked at one by one
+ */
+function takeOrdinary(
   { originChunks, layout }: EntryChecks,
   words: Uint32Array,
-  entry: number,
-): BadEntry | undefined {
-  const old = chunkAt(words, entry, OLD_WORD);
-  if (old >= originChunks) return { entry, fault: 'old-outside', chunk: old };
-  const stored = chunkAt(words, entry, NEW_WORD);
-  if (stored >= layout.storeChunks) return { entry, fault: 'new-outside', chunk: stored };
+  start: number,
+  end: number,
+): number {
+  const count = end - start;
+  let word = start * ENTRY_WORDS;
+  const firstNew = words[word + NEW_WORD]!;
+  let unusual = 0;
+  let largestOld = 0;
+  for (let index = 0; index < count; index++) {
+    const old = words[word + OLD_WORD]!;
+    oldPart[index] = old;
+    if (old > largestOld) largestOld = old;
+    unusual |= words[word + OLD_WORD + 1]! | words[word + NEW_WORD + 1]!;
+    unusual |= words[word + NEW_WORD]! ^ (firstNew + index);
+    word += ENTRY_WORDS;
+  }
   const areaStride = layout.entriesPerArea + 1;
-  if (stored % areaStride === 1) return { entry, fault: 'new-is-metadata', chunk: stored };
+  const place = (firstNew - 1) % areaStride; // in its area's stretch, which begins with metadata
+  const isInOneArea = place > 0 && place + count <= areaStride;
+  const endOfNew = Math.min(layout.storeChunks, HIGH_WORD);
+  const isInside = largestOld < originChunks && firstNew + count <= endOfNew;
+  return unusual === 0 && isInOneArea && isInside ? firstNew : 0;
+}
+
+function addOneByOne(
+  checks: EntryChecks,
+  words: Uint32Array,
+  start: number,
+  end: number,
+): BadEntry | undefined {
+  const { originChunks, layout, oldChunks, newChunks } = checks;
+  const areaStride = layout.entriesPerArea + 1;
+  for (let entry = start; entry < end; entry++) {
+    const old = chunkAt(words, entry, OLD_WORD);
+    if (old >= originChunks) return { entry, fault: 'old-outside', chunk: old };
+    const stored = chunkAt(words, entry, NEW_WORD);
+    if (stored >= layout.storeChunks) return { entry, fault: 'new-outside', chunk: stored };
+    if (stored % areaStride === 1) return { entry, fault: 'new-is-metadata', chunk: stored };
+    if (!oldChunks.add(old)) return { entry, fault: 'old-twice', chunk: old };
+    if (!newChunks.add(stored)) return { entry, fault: 'new-twice', chunk: stored };
+  }
   return undefined;
 }
 

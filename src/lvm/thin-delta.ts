@@ -69,9 +69,6 @@ export async function checkThinDeltaVersion(): Promise<void> {
   );
 }
 
-/** Chunk numbers handed to a set at a time. */
-const COLUMN_CHUNKS = 4096;
-
 interface DeltaCollector {
   add(begin: number, length: number, isDiscarded: boolean): void;
   finish(): Promise<ThinDelta>;
@@ -84,20 +81,12 @@ function createDeltaCollector({
   const chunkCount = Math.ceil(volumeBytes / chunkBytes);
   const changed = createChunkSet(chunkCount, chunkCount);
   const discarded = createChunkSet(chunkCount, chunkCount);
-  const words = new Uint32Array(2 * COLUMN_CHUNKS);
   return {
     add(begin, length, isDiscarded) {
-      const end = Math.min(begin + length, chunkCount);
-      for (let chunk = begin; chunk < end; chunk += COLUMN_CHUNKS) {
-        const count = Math.min(COLUMN_CHUNKS, end - chunk);
-        for (let i = 0; i < count; i++) {
-          words[2 * i] = chunk + i;
-          words[2 * i + 1] = Math.floor((chunk + i) / 2 ** 32);
-        }
-        const column = { words, firstWord: 0, strideWords: 2, count };
-        changed.add(column);
-        if (isDiscarded) discarded.add(column);
-      }
+      const count = Math.min(length, chunkCount - begin);
+      if (count <= 0) return;
+      changed.addRun(begin, count);
+      if (isDiscarded) discarded.addRun(begin, count);
     },
     finish: async () => ({
       changed: await changed.toExtents(chunkBytes, volumeBytes),

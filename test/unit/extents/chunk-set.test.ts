@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createChunkBitmap } from '#lvmsync/extents/chunk-bitmap.js';
+import { CHUNKS_AT_ONCE, createChunkBitmap } from '#lvmsync/extents/chunk-bitmap.js';
 import { createChunkList } from '#lvmsync/extents/chunk-list.js';
 import { type ChunkSet, createChunkSet } from '#lvmsync/extents/chunk-set.js';
 import { expectedExtents, listExtents, sumLengths } from '../../support/extents.js';
-import { createRandom, type Random } from '../../support/random.js';
+import { createRandom } from '../../support/random.js';
 
 const KINDS: [string, (chunkLimit: number) => ChunkSet][] = [
   ['bitmap', createChunkBitmap],
@@ -13,16 +13,14 @@ const KINDS: [string, (chunkLimit: number) => ChunkSet][] = [
 
 const CHECKED_OFFSETS = createRandom(2);
 
-/** Adds chunk numbers as a store's entries hold them: two words of four. */
+/** Below 2^32. @returns how many were added */
 function addChunks(set: ChunkSet, chunks: readonly number[]): number {
-  const words = Uint32Array.from(
-    chunks.flatMap((chunk) => [0xdead, chunk % 2 ** 32, Math.floor(chunk / 2 ** 32), 0xbeef]),
-  );
-  return set.add({ words, firstWord: 1, strideWords: 4, count: chunks.length });
-}
-
-function addChunk(set: ChunkSet, chunk: number): boolean {
-  return addChunks(set, [chunk]) === 1;
+  let added = 0;
+  for (let start = 0; start < chunks.length && added === start; start += CHUNKS_AT_ONCE) {
+    const some = Uint32Array.from(chunks.slice(start, start + CHUNKS_AT_ONCE));
+    added += set.addSome(some, some.length);
+  }
+  return added;
 }
 
 async function assertExtents(
@@ -57,7 +55,7 @@ for (const [kind, create] of KINDS) {
         for (const length of [1, 2, 31, 32, 33, 63, 64, 65, 96, 127]) {
           const set = create(200);
           const chunks = Array.from({ length }, (_, index) => start + index);
-          for (const chunk of chunks) addChunk(set, chunk);
+          for (const chunk of chunks) set.add(chunk);
           await assertExtents(set, chunks, 4096, 200 * 4096);
         }
       }
@@ -67,7 +65,7 @@ for (const [kind, create] of KINDS) {
       for (const limit of [31, 32, 33, 64, 1000]) {
         const set = create(limit);
         const chunks = [...Array(limit).keys()];
-        for (const chunk of chunks) addChunk(set, chunk);
+        for (const chunk of chunks) set.add(chunk);
         await assertExtents(set, chunks, 512, limit * 512);
       }
     });
@@ -75,14 +73,14 @@ for (const [kind, create] of KINDS) {
     test('when the last chunk is partial then its extent is clipped', async () => {
       for (const chunks of [[9], [8, 9], [0, 9], [0, 8]]) {
         const set = create(10);
-        for (const chunk of chunks) addChunk(set, chunk);
+        for (const chunk of chunks) set.add(chunk);
         await assertExtents(set, chunks, 4096, 9 * 4096 + 512);
       }
     });
 
     test('when the only chunk is the first and the volume is shorter then it is clipped', async () => {
       const set = create(1);
-      addChunk(set, 0);
+      set.add(0);
       await assertExtents(set, [0], 65536, 1024);
     });
 
@@ -104,7 +102,7 @@ for (const [kind, create] of KINDS) {
         for (const length of [1, 2, 31, 32, 33, 64, 255, 256, 257, 288, 511, 512, 513, 800]) {
           const chunks = Array.from({ length }, (_, index) => start + index);
           const set = create(start + length);
-          assert.equal(addChunks(set, chunks), length);
+          assert.equal(set.addRun(start, length), true);
           await assertExtents(set, chunks, 4096, (start + length) * 4096);
         }
       }
@@ -114,7 +112,7 @@ for (const [kind, create] of KINDS) {
       const chunks = [5, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 5, 2 ** 32 + 2 ** 31];
       const limit = 2 ** 32 + 2 ** 31 + 1;
       const set = create(limit);
-      assert.equal(addChunks(set, [...chunks].reverse()), chunks.length);
+      for (const chunk of [...chunks].reverse()) assert.equal(set.add(chunk), true);
       assert.equal(set.findDuplicate(), undefined);
       await assertExtents(set, chunks, 4096, limit * 4096);
     });
@@ -128,67 +126,56 @@ test('when a bitmap gets a chunk twice then it stops there', async () => {
   await assertExtents(set, [30, 31], 4096, 100 * 4096);
 });
 
-test('when a chunk of a run was in a bitmap before then it stops there', async () => {
-  const run = Array.from({ length: 600 }, (_, index) => 37 + index);
+test('when a chunk of a run was in a bitmap before then nothing of the run is added', async () => {
   for (const place of [0, 1, 26, 27, 28, 254, 255, 256, 257, 511, 512, 598, 599]) {
     const set = createChunkBitmap(1000);
-    addChunk(set, run[place]!);
-    assert.equal(addChunks(set, run), place);
-    await assertExtents(set, run.slice(0, place + 1), 4096, 1000 * 4096);
+    set.add(37 + place);
+    assert.equal(set.addRun(37, 600), false);
+    await assertExtents(set, [37 + place], 4096, 1000 * 4096);
   }
 });
 
-test('when runs break in any way then a bitmap takes what comes before a chunk that was there', async () => {
+test('when seeded chunks and runs meet then a bitmap tells which it had', async () => {
   const random = createRandom(3);
   for (let round = 0; round < 300; round++) {
-    const limit = 40 + random.below(20_000);
+    const limit = 1000 + random.below(20_000);
     const set = createChunkBitmap(limit);
     const seen = new Set<number>();
-    for (let column = 0; column < 4; column++) {
-      const chunks = brokenRuns(random, limit);
-      const known = chunks.findIndex((chunk, index) => {
-        return seen.has(chunk) || chunks.indexOf(chunk) < index;
-      });
-      const expected = known < 0 ? chunks.length : known;
-      assert.equal(addChunks(set, chunks), expected, `round ${round}, column ${column}`);
-      for (const chunk of chunks.slice(0, expected)) seen.add(chunk);
+    for (let part = 0; part < 6; part++) {
+      const first = random.below(limit);
+      const count = Math.min(1 + random.below(900), limit - first);
+      const chunks = Array.from({ length: count }, (_, index) => first + index);
+      const isRun = random.chance(0.5);
+      if (!isRun) random.shuffle(chunks).splice(100);
+      const known = chunks.findIndex((chunk) => seen.has(chunk));
+      if (isRun) {
+        assert.equal(set.addRun(first, count), known < 0, `round ${round}, part ${part}`);
+        if (known >= 0) continue;
+      } else {
+        const expected = known < 0 ? chunks.length : known;
+        assert.equal(addChunks(set, chunks), expected, `round ${round}, part ${part}`);
+        chunks.splice(expected);
+      }
+      for (const chunk of chunks) seen.add(chunk);
     }
     const sorted = [...seen].sort((a, b) => a - b);
     await assertExtents(set, sorted, 4096, limit * 4096);
   }
 });
 
-/** Runs of ascending chunks; in between, now and then, a step that is none. */
-function brokenRuns(random: Random, limit: number): number[] {
-  const chunks: number[] = [];
-  const breaks = random.pick([0, 0.001, 0.01, 0.3]);
-  let chunk = random.below(limit);
-  for (let count = 1 + random.below(900); count > 0; count--) {
-    chunks.push(chunk);
-    const step = random.chance(breaks) ? random.pick([0, -1, 2, random.below(limit)]) : 1;
-    chunk = Math.max(0, chunk + step) % limit;
-  }
-  return chunks;
-}
-
-test('when a run reaches 2^32 then it does not go on at 0', async () => {
-  const limit = 2 ** 32;
-  const set = createChunkBitmap(limit);
-  assert.equal(addChunks(set, [limit - 2, limit - 1, 0, 1]), 4);
-  assert.equal(addChunks(set, [2, limit - 1]), 1);
-  await assertExtents(set, [0, 1, 2, limit - 2, limit - 1], 4096, limit * 4096);
-});
-
-test('when a bitmap gets a chunk beyond 2^32 twice then it stops there', () => {
-  const set = createChunkBitmap(2 ** 33);
-  const run = Array.from({ length: 300 }, (_, index) => 2 ** 32 - 150 + index);
-  assert.equal(addChunks(set, run), 300);
-  assert.equal(addChunks(set, [149, 2 ** 32 + 150, 2 ** 32 + 149]), 2);
+test('when a run passes 2^32 then a bitmap has its chunks and no others', async () => {
+  const first = 2 ** 32 - 150;
+  const set = createChunkBitmap(2 ** 32 + 200);
+  assert.equal(set.addRun(first, 300), true);
+  for (const chunk of [first, 2 ** 32 - 1, 2 ** 32, first + 299])
+    assert.equal(set.add(chunk), false);
+  for (const chunk of [0, 149, first - 1, first + 300]) assert.equal(set.add(chunk), true);
+  assert.equal(set.addRun(first + 299, 1), false);
 });
 
 test('when a list gets a chunk twice then findDuplicate names it', () => {
   const set = createChunkList();
-  for (const chunk of [7, 2 ** 40, 3, 2 ** 40, 1]) addChunk(set, chunk);
+  for (const chunk of [7, 2 ** 40, 3, 2 ** 40, 1]) set.add(chunk);
   assert.equal(set.findDuplicate(), 2 ** 40);
 });
 
@@ -202,13 +189,13 @@ test('when a list is longer than a slab then nothing is lost between slabs', asy
 test('when the volume is enormous and the store tiny then a list is taken', () => {
   const enormous = 2 ** 45;
   const set = createChunkSet(enormous, 1000);
-  addChunk(set, enormous - 1);
-  addChunk(set, enormous - 1);
+  set.add(enormous - 1);
+  set.add(enormous - 1);
   assert.equal(set.findDuplicate(), enormous - 1);
 });
 
 test('when a bitmap costs no more than 8 bytes an exception then a bitmap is taken', () => {
   const set = createChunkSet(2 ** 33, 2 ** 27);
-  addChunk(set, 2 ** 33 - 1);
-  assert.equal(addChunk(set, 2 ** 33 - 1), false);
+  set.add(2 ** 33 - 1);
+  assert.equal(set.add(2 ** 33 - 1), false);
 });

@@ -16,7 +16,7 @@ const random = createRandom(1);
 async function manyExtents(): Promise<ExtentSource> {
   const set = createChunkSet(CHUNKS, CHUNKS);
   for (let chunk = random.below(6); chunk < CHUNKS; chunk += 1 + random.below(6)) {
-    set.add({ words: Uint32Array.of(chunk, 0), firstWord: 0, strideWords: 2, count: 1 });
+    set.add(chunk);
   }
   return set.toExtents(CHUNK_BYTES, CHUNKS * CHUNK_BYTES);
 }
