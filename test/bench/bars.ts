@@ -120,6 +120,11 @@ export function barsOf(results: Results): string {
       seen: () => longestTurn(results, 'settledMaxMs'),
     },
     {
+      what: 'turns left out of these: the whole machine stood still in them',
+      wanted: '-',
+      seen: () => stalledTurns(results),
+    },
+    {
       what: 'longest turn of the main thread that loads code, ms',
       wanted: '-',
       seen: () => longestLoading(results),
@@ -179,6 +184,13 @@ function longestTurn(results: Results, which: 'loopMaxMs' | 'settledMaxMs'): str
   if (known.length === 0) return undefined;
   const usual = Math.max(...known.map((values) => spreadOf(values).median));
   return `${usual.toFixed(1)} / ${Math.max(...known.flat()).toFixed(1)}`;
+}
+
+function stalledTurns(results: Results): string | undefined {
+  const counts = nativeRuns(results)
+    .flat()
+    .flatMap(({ stalledTurns }) => stalledTurns ?? []);
+  return counts.length === 0 ? undefined : `${counts.reduce((sum, count) => sum + count)}`;
 }
 
 function longestLoading(results: Results): string | undefined {

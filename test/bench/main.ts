@@ -31,6 +31,7 @@ import {
   tableOf,
 } from './results.js';
 import { SCENARIOS, type Scenario } from './scenarios.js';
+import { type StallWatch, watchForStalls } from './stalls.js';
 import { slowOnes, type Taking, whyNot } from './taking-part.js';
 import { createVolume, neededBytes } from './volume.js';
 
@@ -82,6 +83,7 @@ interface Place {
   near: CpuAccount | undefined;
   far: CpuAccount | undefined;
   probeDirectory: string;
+  stallWatch: StallWatch | undefined;
 }
 
 const NOT_COUNTED = { near: undefined, far: undefined };
@@ -149,6 +151,7 @@ async function runScenario(
         const run = await measure(contender.argv(volume, far), {
           ...{ near, far: counted },
           probeDirectory: place.probeDirectory,
+          stallWatch: place.stallWatch,
           environment: probeEnvironment(probed),
         });
         row.runs.push(run);
@@ -197,10 +200,13 @@ async function openPlace(): Promise<Place> {
   mkdirSync(probeDirectory);
   const [near, far] = [openCpuAccount('near'), openCpuAccount('far')];
   if (near === undefined) say('no control groups here (they take root): CPU is not counted');
-  return { directory, probeDirectory, near, far };
+  const stallWatch = await watchForStalls();
+  if (stallWatch === undefined) say('no real-time priority here: stops of the machine go unseen');
+  return { directory, probeDirectory, near, far, stallWatch };
 }
 
-async function closePlace({ directory, near, far }: Place): Promise<void> {
+async function closePlace({ directory, near, far, stallWatch }: Place): Promise<void> {
+  stallWatch?.stop();
   await near?.remove();
   await far?.remove();
   rmSync(directory, { recursive: true, force: true });

@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CpuAccount } from './cgroup.js';
+import type { Stall, StallWatch } from './stalls.js';
 
 export interface Run {
   seconds: number;
@@ -16,20 +18,26 @@ export interface Run {
   /**
    * CPU time of the main thread in one turn of the event loop, of either side, in milliseconds: the
    * longest, the 99th percentile, and the longest of those that load code, which are not among them;
-   * the longest after the first second, 0 for a run that is shorter. Missing where there are no probes.
+   * the longest after the first second, 0 where none took 3 ms. Missing where there are no probes.
    */
   loopMaxMs?: number;
   loopP99Ms?: number;
   loadingMaxMs?: number;
   settledMaxMs?: number;
+  /** Turns that are not among these, because the whole machine stood still in them: how many. */
+  stalledTurns?: number;
 }
 
 /** What the probe of one side says. */
-interface Facts extends Partial<Pick<Run, (typeof TURN_FACTS)[number]>> {
+interface Facts {
   side: 'near' | 'far';
   maxRssBytes: number;
+  loopP99Ms: number;
+  loadingMaxMs: number;
+  /** The longest of those that took less than 3 ms; the others one by one. */
+  shortMaxMs: number;
+  longTurns: { from: number; to: number; ms: number; isSettled: boolean }[];
 }
-const TURN_FACTS = ['loopMaxMs', 'loopP99Ms', 'loadingMaxMs', 'settledMaxMs'] as const;
 
 export interface MeasureOptions {
   near: CpuAccount | undefined;
@@ -38,13 +46,17 @@ export interface MeasureOptions {
   probeDirectory: string;
   /** Set for the command. */
   environment: Record<string, string>;
+  stallWatch: StallWatch | undefined;
   /** Seconds after which a run has failed. */
   timeoutSeconds?: number;
 }
 
+/** A stop of the machine right before the end of a run is known by then. */
+const TOLD_MS = 5;
+
 /** @throws Error when the command fails, with what it said */
 export async function measure(argv: readonly string[], options: MeasureOptions): Promise<Run> {
-  const { near, far, probeDirectory, environment, timeoutSeconds = 300 } = options;
+  const { near, far, probeDirectory, environment, stallWatch, timeoutSeconds = 300 } = options;
   rmSync(probeDirectory, { recursive: true, force: true });
   mkdirSync(probeDirectory, { mode: 0o777 });
   const [program = '', ...args] = [...(near?.prefix ?? []), ...argv];
@@ -66,18 +78,27 @@ export async function measure(argv: readonly string[], options: MeasureOptions):
   const run: Run = { seconds };
   if (near !== undefined && cpuNear !== undefined) run.cpuNear = near.seconds() - cpuNear;
   if (far !== undefined && cpuFar !== undefined) run.cpuFar = far.seconds() - cpuFar;
-  return { ...run, ...readProbes(probeDirectory) };
+  await delay(TOLD_MS);
+  return { ...run, ...readProbes(probeDirectory, stallWatch?.take() ?? []) };
 }
 
-function readProbes(directory: string): Partial<Run> {
+function readProbes(directory: string, stalls: readonly Stall[]): Partial<Run> {
   const found: Partial<Run> = {};
+  const atLeast = (fact: keyof Run, value: number) => {
+    found[fact] = Math.max(found[fact] ?? 0, value);
+  };
   for (const name of readdirSync(directory)) {
     const facts = JSON.parse(readFileSync(join(directory, name), 'utf8')) as Facts;
     found[facts.side === 'near' ? 'rssNear' : 'rssFar'] = facts.maxRssBytes;
-    for (const fact of TURN_FACTS) {
-      const value = facts[fact];
-      if (value !== undefined) found[fact] = Math.max(found[fact] ?? 0, value);
-    }
+    const whole = facts.longTurns.filter(
+      (turn) => !stalls.some(({ from, to }) => from < turn.to && turn.from < to),
+    );
+    atLeast('loopMaxMs', Math.max(facts.shortMaxMs, ...whole.map(({ ms }) => ms)));
+    atLeast('loopP99Ms', facts.loopP99Ms);
+    atLeast('loadingMaxMs', facts.loadingMaxMs);
+    const settled = whole.filter(({ isSettled }) => isSettled);
+    atLeast('settledMaxMs', Math.max(0, ...settled.map(({ ms }) => ms)));
+    found.stalledTurns = (found.stalledTurns ?? 0) + facts.longTurns.length - whole.length;
   }
   return found;
 }

@@ -15,6 +15,17 @@ interface LoadedList {
   moduleLoadList: readonly string[];
 }
 
+/** By the machine's clock and by the CPU time that it took, in milliseconds. */
+interface LongTurn {
+  from: number;
+  to: number;
+  ms: number;
+  /** In a run that is past its beginning. */
+  isSettled: boolean;
+}
+
+/** Turns of less CPU time are told of by their longest alone. */
+const LONG_MS = 3;
 /** By then V8 has compiled what is called all the time, and its young generation has grown. */
 const SETTLED_SECONDS = 1;
 
@@ -53,26 +64,36 @@ function lookAtTurns() {
   /** Turns that load code are kept apart: they come before there is anything to keep alive. */
   const working = hooks.createHistogram();
   const loading = hooks.createHistogram();
-  /** Those of the working ones that a run long enough has once it is past its beginning. */
-  const settled = hooks.createHistogram();
+  const longTurns: LongTurn[] = [];
+  let shortMaxMs = 0;
   let before = cpuNanoseconds();
+  let from = now();
   let loadedBefore = 0;
   const timer = setInterval(() => {
-    const now = cpuNanoseconds();
+    const cpu = cpuNanoseconds();
+    const to = now();
     const loaded = loads + builtins.length;
-    const turnNanoseconds = Math.max(1, now - before);
+    const turnNanoseconds = Math.max(1, cpu - before);
     const isWork = loaded === loadedBefore;
     (isWork ? working : loading).record(turnNanoseconds);
-    if (isWork && process.uptime() > SETTLED_SECONDS) settled.record(turnNanoseconds);
-    before = now;
+    const ms = turnNanoseconds / 1e6;
+    if (isWork && ms < LONG_MS) shortMaxMs = Math.max(shortMaxMs, ms);
+    else if (isWork)
+      longTurns.push({ from, to, ms, isSettled: process.uptime() > SETTLED_SECONDS });
+    before = cpu;
+    from = to;
     loadedBefore = loaded;
   }, 1);
   timer.unref();
-  const longest = (turns: hooks.RecordableHistogram) => (turns.count === 0 ? 0 : turns.max / 1e6);
   return () => ({
-    loopMaxMs: longest(working),
     loopP99Ms: working.count === 0 ? 0 : working.percentile(99) / 1e6,
-    loadingMaxMs: longest(loading),
-    settledMaxMs: longest(settled),
+    loadingMaxMs: loading.count === 0 ? 0 : loading.max / 1e6,
+    shortMaxMs,
+    longTurns,
   });
+}
+
+/** Of the clock that all processes have in common (CLOCK_MONOTONIC), in milliseconds. */
+function now(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
