@@ -43,8 +43,11 @@ export interface ReadStoreStateOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** While memory is first written to, they take two milliseconds; later, ten microseconds. */
-const ENTRIES_AT_ONCE = 512;
+/**
+ * Between two looks at the clock: while memory is first written to, they take two milliseconds;
+ * later, ten microseconds.
+ */
+export const ENTRIES_AT_ONCE = 512;
 /** The status also counts chunks that are allocated but whose entries are not on disk yet. */
 const MAX_PENDING_EXCEPTIONS = 2 ** 16;
 

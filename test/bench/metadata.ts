@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { createChunkSet } from '#lvmsync/extents/chunk-set.js';
-import { readExceptions } from '#lvmsync/lvm/exception-store.js';
+import { ENTRIES_AT_ONCE, readExceptions } from '#lvmsync/lvm/exception-store.js';
 import { addEntries } from '#lvmsync/lvm/store-entries.js';
 import { areaChunk, dataChunk, entriesPerArea, storeBytesFor } from '../support/cow-store.js';
 import type { Row, ScenarioResult } from './results.js';
@@ -19,8 +19,6 @@ const ORIGIN_BYTES = 400 * 2 ** 30;
 const ORIGIN_CHUNKS = ORIGIN_BYTES / CHUNK_BYTES;
 /** Odd and no multiple of 5, so every chunk of the origin comes once before one comes twice. */
 const SCATTER = 64_808_413;
-/** Between two looks at the clock, as in a reading. */
-const ENTRIES_AT_ONCE = 512;
 const COUNTS = [1_000_000, 25_000_000];
 export const METADATA = 'metadata';
 const FIO = 'fio';

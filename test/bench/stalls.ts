@@ -50,7 +50,7 @@ export async function watchForStalls(): Promise<StallWatch | undefined> {
   };
 }
 
-/** What lies in a stall of either list. */
+/** What both lists have in common. */
 function commonParts(some: readonly Stall[], others: readonly Stall[]): Stall[] {
   return some
     .flatMap(({ from, to }) =>
