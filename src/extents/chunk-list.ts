@@ -34,6 +34,10 @@ export function createChunkList(): ChunkSet {
       for (let index = 0; index < count; index++) add(chunks[index]!);
       return count;
     },
+    addSomeNarrow(chunks, count) {
+      for (let index = 0; index < count; index++) add(chunks[index]!);
+      return count;
+    },
     addRun(first, count) {
       for (let index = 0; index < count; index++) add(first + index);
       return true;

@@ -7,12 +7,14 @@ export interface ChunkSet {
   /** @returns false for a chunk that was there already, if the set can tell at once */
   add(chunk: number): boolean;
   /**
-   * The same for the first `count` of some chunk numbers below 2^32, at most `CHUNKS_AT_ONCE`: a
-   * call for each would cost more than all the rest.
+   * The same for the first `count` of some chunks, at most `CHUNKS_AT_ONCE`: a call for each would
+   * cost more than all the rest.
    *
    * @returns how many were added before one that was there already
    */
-  addSome(chunks: Uint32Array, count: number): number;
+  addSome(chunks: Float64Array, count: number): number;
+  /** The same for chunk numbers below 2^32, at half the cost. */
+  addSomeNarrow(chunks: Uint32Array, count: number): number;
   /** Adds the `count` chunks from `first` on, or none. @returns as `add`, for any of them */
   addRun(first: number, count: number): boolean;
   /** A chunk that was added twice without being noticed, if there is one. */

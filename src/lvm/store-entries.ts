@@ -34,8 +34,11 @@ const OLD_WORD = 0;
 const NEW_WORD = 2;
 const HIGH_WORD = 2 ** 32;
 
-/** The origin's chunks of entries that are looked at together. */
-const oldPart = new Uint32Array(CHUNKS_AT_ONCE);
+/** The origin's chunks of ordinary entries that are looked at together. */
+const ordinaryOlds = new Uint32Array(CHUNKS_AT_ONCE);
+/** The same of entries of any kind, and the store's. */
+const anyOlds = new Float64Array(CHUNKS_AT_ONCE);
+const anyNews = new Float64Array(CHUNKS_AT_ONCE);
 
 /** The list ends at the first entry that points at the store's chunk 0, its header. */
 export function countEntries(words: Uint32Array, maxEntries: number): number {
@@ -69,18 +72,18 @@ function addPart(
   const { oldChunks, newChunks } = checks;
   const firstNew = takeOrdinary(checks, words, start, end);
   if (firstNew === 0 || !newChunks.addRun(firstNew, end - start)) {
-    return addOneByOne(checks, words, start, end);
+    return addAny(checks, words, start, end);
   }
-  const added = oldChunks.addSome(oldPart, end - start);
+  const added = oldChunks.addSomeNarrow(ordinaryOlds, end - start);
   if (added === end - start) return undefined;
-  return { entry: start + added, fault: 'old-twice', chunk: oldPart[added]! };
+  return { entry: start + added, fault: 'old-twice', chunk: ordinaryOlds[added]! };
 }
 
 /**
  * Entries as nearly all are: chunk numbers of one word, inside, the store's ascending one by one.
- * All of that in a single look at them, which also leaves the origin's chunks in `oldPart`.
+ * All of that in a single look at them, which also leaves the origin's chunks in `ordinaryOlds`.
  *
- * @returns the first chunk of the store, 0 for entries that must be looked at one by one
+ * @returns the first chunk of the store, 0 for entries of any other kind
  */
 function takeOrdinary(
   { originChunks, layout }: EntryChecks,
@@ -95,7 +98,7 @@ function takeOrdinary(
   let largestOld = 0;
   for (let index = 0; index < count; index++) {
     const old = words[word + OLD_WORD]!;
-    oldPart[index] = old;
+    ordinaryOlds[index] = old;
     if (old > largestOld) largestOld = old;
     unusual |= words[word + OLD_WORD + 1]! | words[word + NEW_WORD + 1]!;
     unusual |= words[word + NEW_WORD]! ^ (firstNew + index);
@@ -109,24 +112,50 @@ function takeOrdinary(
   return unusual === 0 && isInOneArea && isInside ? firstNew : 0;
 }
 
-function addOneByOne(
+/** Large numbers, or chunks of the store in any order: kernels did not always fill it in order. */
+function addAny(
   checks: EntryChecks,
   words: Uint32Array,
   start: number,
   end: number,
 ): BadEntry | undefined {
-  const { originChunks, layout, oldChunks, newChunks } = checks;
+  const outside = takeAny(checks, words, start, end);
+  const count = (outside?.entry ?? end) - start;
+  // What is wrong is told of the first entry that is bad, and of its old chunk before its new one.
+  const addedOlds = checks.oldChunks.addSome(anyOlds, count);
+  const addedNews = checks.newChunks.addSome(anyNews, addedOlds);
+  if (addedNews < addedOlds) {
+    return { entry: start + addedNews, fault: 'new-twice', chunk: anyNews[addedNews]! };
+  }
+  if (addedOlds < count) {
+    return { entry: start + addedOlds, fault: 'old-twice', chunk: anyOlds[addedOlds]! };
+  }
+  return outside;
+}
+
+/** Leaves in `anyOlds` and `anyNews` what is inside. @returns the first entry that is not */
+function takeAny(
+  { originChunks, layout }: EntryChecks,
+  words: Uint32Array,
+  start: number,
+  end: number,
+): BadEntry | undefined {
+  const { storeChunks } = layout;
   const areaStride = layout.entriesPerArea + 1;
   for (let entry = start; entry < end; entry++) {
     const old = chunkAt(words, entry, OLD_WORD);
     if (old >= originChunks) return { entry, fault: 'old-outside', chunk: old };
     const stored = chunkAt(words, entry, NEW_WORD);
-    if (stored >= layout.storeChunks) return { entry, fault: 'new-outside', chunk: stored };
-    if (stored % areaStride === 1) return { entry, fault: 'new-is-metadata', chunk: stored };
-    if (!oldChunks.add(old)) return { entry, fault: 'old-twice', chunk: old };
-    if (!newChunks.add(stored)) return { entry, fault: 'new-twice', chunk: stored };
+    if (stored >= storeChunks) return { entry, fault: 'new-outside', chunk: stored };
+    if (isMetadata(stored, areaStride)) return { entry, fault: 'new-is-metadata', chunk: stored };
+    anyOlds[entry - start] = old;
+    anyNews[entry - start] = stored;
   }
   return undefined;
+}
+
+function isMetadata(chunk: number, areaStride: number): boolean {
+  return chunk - Math.floor(chunk / areaStride) * areaStride === 1;
 }
 
 function chunkAt(words: Uint32Array, entry: number, firstWord: number): number {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { createChunkBitmap } from '#lvmsync/extents/chunk-bitmap.js';
 import { createChunkSet } from '#lvmsync/extents/chunk-set.js';
 import { addEntries, type BadEntry, type EntryFault } from '#lvmsync/lvm/store-entries.js';
 import {
@@ -47,12 +48,16 @@ function checksFor({ originChunks, storeChunks, ...sizes }: Sizes) {
   };
 }
 
-function add(pairs: readonly ExceptionPair[], sizes: Sizes): BadEntry | undefined {
+function add(
+  pairs: readonly ExceptionPair[],
+  sizes: Sizes,
+  checks = checksFor(sizes),
+): BadEntry | undefined {
   const bytes = encodeEntries(pairs);
   const words = new Uint32Array(
     bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length),
   );
-  return addEntries(checksFor(sizes), words, pairs.length);
+  return addEntries(checks, words, pairs.length);
 }
 
 /** As the kernel hands the store's chunks out; the origin's from `firstOld` on. */
@@ -197,6 +202,28 @@ test('when chunk numbers are beyond 2^32 then they are told from those below', (
       assert.deepEqual(add(pairs, large), { entry, fault: 'new-is-metadata', chunk });
     }
   }
+});
+
+test('when an origin is beyond 2^32 chunks then the first fault is that of a plain look', () => {
+  const random = createRandom(6);
+  const large = { ...SIZES[0]!, originChunks: 2 * WORD + 1000 };
+  let bad = 0;
+  for (let round = 0; round < 60; round++) {
+    const pairs = allocated(large, 600).map(([old, stored]): ExceptionPair => {
+      return [old + random.below(3) * WORD, stored];
+    });
+    if (random.chance(0.5)) {
+      const [first, second] = [random.below(600), random.below(600)];
+      const odd = oddChunk(random, large, large.storeChunks);
+      pairs[second] = [pairs[first]![0], random.pick([odd, pairs[second]![1]])];
+    }
+    // A list of so few would not tell at once what came twice.
+    const checks = { ...checksFor(large), oldChunks: createChunkBitmap(large.originChunks) };
+    const found = add(pairs, large, checks);
+    assert.deepEqual(found, expected(pairs, large), `round ${round}`);
+    if (found) bad++;
+  }
+  assert.ok(bad > 15 && bad < 45, `${bad} were bad`);
 });
 
 function oddChunk(random: Random, { chunkBytes }: Sizes, limit: number): number {
