@@ -7,6 +7,7 @@ import { sshHostArgument } from '../destination.js';
 import { chooseAlgorithms } from './algorithms.js';
 import { type Authentication, authentication } from './authentication.js';
 import { batchChannels } from './channel-batches.js';
+import { encryptWith } from './ciphers.js';
 import { type ConfigSource, resolveConfig, type SshConfig, type SshTarget } from './config.js';
 import { startDeadline } from './deadline.js';
 import { checkHostKey, loadHostKeys } from './host-key.js';
@@ -14,7 +15,7 @@ import { gatherIdentities } from './identities.js';
 import { ignoreFurtherHostKeys, protocolOf, softwareOf } from './internals.js';
 import { hasNativeCiphers, loadSsh2 } from './library.js';
 import { parseJumps } from './proxy-jump.js';
-import { isSealing, sealWith } from './sealing-cipher.js';
+import { isSealing } from './sealing-cipher.js';
 import { oneLine, printable } from './server-text.js';
 import { connectProxyCommand, connectTcp } from './socket.js';
 import type { Terminal } from './terminal.js';
@@ -219,7 +220,7 @@ async function logIn(
         );
       },
     });
-    sealWith(client, context.engine);
+    encryptWith(client, context.engine, socket);
     ignoreFurtherHostKeys(client);
     const isReady = new Promise<boolean>((resolve) => client.once('ready', () => resolve(true)));
     const loggedIn = await Promise.race([isReady, closed.then(() => false)]);

@@ -1,4 +1,4 @@
-import { sealedInPlaceOf } from './sealing-cipher.js';
+import { replaceCiphers } from './ciphers.js';
 
 /**
  * What is used of the `ssh2` package, loaded only when a connection is wanted: it takes a while.
@@ -22,7 +22,7 @@ export function loadSsh2(): Promise<Ssh2> {
 async function load(): Promise<Ssh2> {
   const ciphers = await loadCiphers();
   // First: whoever creates ciphers keeps the function that is there when it is loaded itself.
-  ciphers.createCipher = sealedInPlaceOf(ciphers.createCipher);
+  ciphers.createCipher = replaceCiphers(ciphers.createCipher, ciphers.bindingAvailable);
   const { default: Client } = await import('ssh2/lib/client.js');
   const { default: agents } = await import('ssh2/lib/agent.js');
   const { default: keys } = await import('ssh2/lib/protocol/keyParser.js');

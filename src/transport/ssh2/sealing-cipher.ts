@@ -1,11 +1,7 @@
-/** AES-GCM of the engine's in the place of ssh2's own, from the key exchange that agrees on it on. */
+/** AES-GCM of the engine's in the place of ssh2's own. */
 import { randomFillSync } from 'node:crypto';
-import type { Client } from 'ssh2';
-import type { Cipher, CipherConfig, CreateCipher, Write } from 'ssh2/lib/protocol/crypto.js';
-import type { Engine, SshSealer } from '../../block/engine.js';
-import { protocolOf } from './internals.js';
-
-type CreateSealer = NonNullable<Engine['createSshSealer']>;
+import type { Cipher, CipherConfig } from 'ssh2/lib/protocol/crypto.js';
+import type { SshSealer } from '../../block/engine.js';
 
 export interface SealingCipher extends Cipher {
   /** What it seals counts as packets of the cipher's. */
@@ -24,34 +20,12 @@ const MOST_PADDING_BYTES = LEAST_PADDING_BYTES + BLOCK_BYTES - 1;
 export const MOST_AROUND_MESSAGE_BYTES =
   LENGTH_BYTES + PADDING_LENGTH_BYTES + MOST_PADDING_BYTES + TAG_BYTES;
 
-/** The connections that have an engine, by what their ciphers are given to write with. */
-const sealersOf = new WeakMap<Write, CreateSealer>();
-
-/** From the first key exchange of `client` on, which has begun to connect, and read nothing yet. */
-export function sealWith(
-  client: Client,
-  { createSshSealer }: Pick<Engine, 'createSshSealer'>,
-): void {
-  if (createSshSealer !== undefined) sealersOf.set(protocolOf(client)._onWrite, createSshSealer);
-}
-
 export function isSealing(cipher: Cipher): cipher is SealingCipher {
   return 'sealer' in cipher;
 }
 
-/** `own`, except for connections that have an engine, where it is AES-GCM that was agreed on. */
-export function sealedInPlaceOf(own: CreateCipher): CreateCipher {
-  return (config) => {
-    const { onWrite, cipherInfo, cipherKey, cipherIV } = config.outbound;
-    const sealer = /^aes-(128|256)-gcm$/.test(cipherInfo.sslName)
-      ? sealersOf.get(onWrite)?.(cipherKey, cipherIV)
-      : undefined;
-    if (sealer !== undefined) return sealingCipher(sealer, config.outbound);
-    return own(config);
-  };
-}
-
-function sealingCipher(
+/** @param outbound where what it encrypts goes, and how many packets there were before */
+export function sealingCipher(
   sealer: SshSealer,
   { onWrite, seqno }: CipherConfig['outbound'],
 ): SealingCipher {

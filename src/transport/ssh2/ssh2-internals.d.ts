@@ -15,7 +15,7 @@ declare module 'ssh2/lib/protocol/crypto.js' {
     outbound: {
       onWrite: Write;
       seqno: number;
-      cipherInfo: { sslName: string };
+      cipherInfo: { sslName: string; keyLen: number; ivLen: number };
       cipherKey: Buffer;
       cipherIV: Buffer;
     };
