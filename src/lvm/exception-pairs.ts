@@ -15,15 +15,18 @@ export interface ReadPairsOptions {
   chunkBytes: number;
   /** How many exceptions to look at: those that were in the list when it was read. */
   exceptionCount: number;
-  /** Read only so many areas, as `pickAreas` has them. Default: all. */
+  /** A sample: of so many areas, as `pickAreas` has them, a part each. Default: all. */
   sampleAreas?: number | undefined;
 }
+
+/** What is made of the list at once: the area of a large chunk takes the event loop too long. */
+export const PART_EXCEPTIONS = 256;
 
 const TWO_32 = 2 ** 32;
 
 /**
- * The exceptions of a store with the places of their old data, a metadata area at a time, each
- * ascending on the origin.
+ * The exceptions of a store with the places of their old data, in the order of the list, but each
+ * part of an area ascending on the origin.
  *
  * They were on the disk when the list was read, and stay as they are: where the kernel writes their
  * area once more, with others behind them, it writes them as they were. So one reading will do, of
@@ -46,9 +49,17 @@ export async function* readExceptionPairs(
   for await (const run of runs) {
     for (let index = 0; index < run.areaCount; index++) {
       const start = index * entriesPerArea;
+      const words = run.words.subarray(start * ENTRY_WORDS);
       const listed = exceptionCount - (run.firstArea + index) * entriesPerArea;
-      const end = start + Math.min(listed, entriesPerArea);
-      yield pairsOf(run.words.subarray(start * ENTRY_WORDS, end * ENTRY_WORDS), chunkBytes);
+      const count = countEntries(words, Math.min(listed, entriesPerArea));
+      const partCount = Math.ceil(count / PART_EXCEPTIONS);
+      const picked = Math.floor(Math.random() * partCount);
+      for (let part = 0; part < partCount; part++) {
+        if (sampleAreas !== undefined && part !== picked) continue;
+        const first = part * PART_EXCEPTIONS;
+        const end = Math.min(first + PART_EXCEPTIONS, count);
+        yield pairsOf(words.subarray(first * ENTRY_WORDS, end * ENTRY_WORDS), chunkBytes);
+      }
     }
   }
 }
@@ -63,9 +74,8 @@ export function pickAreas(areaCount: number, wantedCount: number): number[] {
 }
 
 function pairsOf(words: Uint32Array, chunkBytes: number): ExceptionPair[] {
-  const count = countEntries(words, words.length / ENTRY_WORDS);
   const pairs: ExceptionPair[] = [];
-  for (let word = 0; word < count * ENTRY_WORDS; word += ENTRY_WORDS) {
+  for (let word = 0; word < words.length; word += ENTRY_WORDS) {
     pairs.push({
       originOffset: (words[word + 1]! * TWO_32 + words[word]!) * chunkBytes,
       storeOffset: (words[word + 3]! * TWO_32 + words[word + 2]!) * chunkBytes,

@@ -116,8 +116,10 @@ async function* changedGroups({
   const limit = groupLimit(comparedBytes, base === 'sample' ? SAMPLE_CHUNKS : undefined);
   const now = newBatch(engine, comparedBytes, limit);
   const before = newBatch(engine, comparedBytes, limit);
-  for await (const area of base === 'sample' ? [await sampleOf(source)] : source.pairs(undefined)) {
-    for (const group of groupsOf(area, comparedBytes, limit)) {
+  for await (const pairs of base === 'sample'
+    ? [await sampleOf(source)]
+    : source.pairs(undefined)) {
+    for (const group of groupsOf(pairs, comparedBytes, limit)) {
       now.count = 0;
       before.count = 0;
       for (const [index, { originOffset, storeOffset }] of group.entries()) {
@@ -199,8 +201,8 @@ function* groupsOf(
 /** Some of the pairs of some areas as one list, so that few requests and questions do. */
 async function sampleOf(source: ChangeSource): Promise<ExceptionPair[]> {
   const pairs: ExceptionPair[] = [];
-  for await (const area of source.pairs(SAMPLE_AREAS)) {
-    pairs.push(...pick(area, SAMPLE_CHUNKS_PER_AREA));
+  for await (const ofArea of source.pairs(SAMPLE_AREAS)) {
+    pairs.push(...pick(ofArea, SAMPLE_CHUNKS_PER_AREA));
   }
   return pairs.sort((a, b) => a.originOffset - b.originOffset);
 }

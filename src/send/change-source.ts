@@ -27,7 +27,10 @@ export interface ChangeSource {
   readonly data: BlockFile;
   /** The old data of what has changed: the exception store, or the older thin snapshot. */
   readonly store: BlockFile;
-  /** The changed chunks with the places of their old data; all, or those of some areas of the list. */
+  /**
+   * The changed chunks with the places of their old data, some hundred at a time, ascending: all,
+   * or some of so many areas of the list.
+   */
   pairs(sampleAreas: number | undefined): AsyncIterable<ExceptionPair[]>;
   /** Size of the volume in bytes: what a target must hold. */
   readonly volumeBytes: number;

@@ -109,11 +109,11 @@ async function* placeGroups(
   groupBytes: number,
 ): AsyncGenerator<Place[]> {
   const { chunkBytes, volumeBytes } = source;
-  for await (const area of source.pairs(undefined)) {
+  for await (const pairs of source.pairs(undefined)) {
     if (!(await goesOn())) return;
     let group: Place[] = [];
     let bytes = 0;
-    for (const { originOffset, storeOffset } of await withoutDiscarded(source, area)) {
+    for (const { originOffset, storeOffset } of await withoutDiscarded(source, pairs)) {
       if (originOffset < firstOffset()) continue;
       const end = Math.min(originOffset + chunkBytes, volumeBytes);
       for (let at = originOffset; at < end; at += groupBytes) {
@@ -135,12 +135,12 @@ async function* placeGroups(
 /** A discard is sent as one, whatever was there before. */
 async function withoutDiscarded(
   { discarded }: ChangeSource,
-  area: ExceptionPair[],
+  pairs: ExceptionPair[],
 ): Promise<ExceptionPair[]> {
-  if (discarded === undefined || discarded.extentCount === 0) return area;
-  const offsets = area.map(({ originOffset }) => originOffset);
+  if (discarded === undefined || discarded.extentCount === 0) return pairs;
+  const offsets = pairs.map(({ originOffset }) => originOffset);
   const kept = new Set(await offsetsOutside(discarded, offsets));
-  return area.filter(({ originOffset }) => kept.has(originOffset));
+  return pairs.filter(({ originOffset }) => kept.has(originOffset));
 }
 
 function runsOf(now: Batch, isEqual: Uint8Array, blockBytes: number): Batch {

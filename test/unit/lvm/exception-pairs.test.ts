@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { createJsEngine } from '#lvmsync/block/js-engine.js';
 import {
   type ExceptionPair,
+  PART_EXCEPTIONS,
   type ReadPairsOptions,
   readExceptionPairs,
 } from '#lvmsync/lvm/exception-pairs.js';
@@ -18,14 +19,16 @@ import { temporaryDirectory } from '../../support/temp-dir.js';
 
 const CHUNK_BYTES = 512;
 const PER_AREA = entriesPerArea(CHUNK_BYTES);
+/** An area of which is two parts and a half. */
+const LARGE_CHUNK_BYTES = 16 * 640;
 
 const engine = createJsEngine();
 const path = join(temporaryDirectory(), 'store.img');
 
 /** A store that goes on behind its list with what an earlier snapshot has left. */
-function makeStore(seed: number, exceptionCount: number): StorePlan {
+function makeStore(seed: number, exceptionCount: number, chunkBytes = CHUNK_BYTES): StorePlan {
   const plan = planRandomStore(createRandom(seed), {
-    chunkBytes: CHUNK_BYTES,
+    chunkBytes,
     originBytes: 64 << 20,
     exceptionCount,
     order: 'scattered',
@@ -34,11 +37,14 @@ function makeStore(seed: number, exceptionCount: number): StorePlan {
   return plan;
 }
 
-async function readPairs(options: Pick<ReadPairsOptions, 'exceptionCount' | 'sampleAreas'>) {
+async function readPairs(
+  options: Pick<ReadPairsOptions, 'exceptionCount' | 'sampleAreas'>,
+  chunkBytes = CHUNK_BYTES,
+) {
   const store = await engine.open(path, { mode: 'read' });
   const areas: ExceptionPair[][] = [];
   try {
-    const all = { ...options, engine, chunkBytes: CHUNK_BYTES };
+    const all = { ...options, engine, chunkBytes };
     for await (const area of readExceptionPairs(store, all)) areas.push(area);
   } finally {
     await store.close();
@@ -46,16 +52,22 @@ async function readPairs(options: Pick<ReadPairsOptions, 'exceptionCount' | 'sam
   return areas;
 }
 
-function pairsOfAreas({ exceptions }: StorePlan, count: number): ExceptionPair[][] {
-  const areas: ExceptionPair[][] = [];
-  for (let start = 0; start < count; start += PER_AREA) {
-    const area = exceptions.slice(start, Math.min(start + PER_AREA, count)).map(([old, kept]) => ({
-      originOffset: old * CHUNK_BYTES,
-      storeOffset: kept * CHUNK_BYTES,
-    }));
-    areas.push(area.sort((a, b) => a.originOffset - b.originOffset));
+function pairsOfAreas(plan: StorePlan, count: number): ExceptionPair[][] {
+  const { chunkBytes, exceptions } = plan;
+  const perArea = entriesPerArea(chunkBytes);
+  const parts: ExceptionPair[][] = [];
+  for (let area = 0; area < count; area += perArea) {
+    const end = Math.min(area + perArea, count);
+    for (let start = area; start < end; start += PART_EXCEPTIONS) {
+      const part = exceptions.slice(start, Math.min(start + PART_EXCEPTIONS, end));
+      const pairs = part.map(([old, kept]) => ({
+        originOffset: old * chunkBytes,
+        storeOffset: kept * chunkBytes,
+      }));
+      parts.push(pairs.sort((a, b) => a.originOffset - b.originOffset));
+    }
   }
-  return areas;
+  return parts;
 }
 
 for (const [what, exceptionCount, sampleAreas] of [
@@ -70,6 +82,27 @@ for (const [what, exceptionCount, sampleAreas] of [
     assert.deepEqual(areas, pairsOfAreas(plan, exceptionCount));
   });
 }
+
+test('when areas are long then all pairs come, in parts, and of a sample one part of each', async () => {
+  const perArea = entriesPerArea(LARGE_CHUNK_BYTES);
+  for (const exceptionCount of [1, perArea - 1, perArea + PART_EXCEPTIONS, 2 * perArea + 300]) {
+    const plan = makeStore(exceptionCount, exceptionCount, LARGE_CHUNK_BYTES);
+    const expected = pairsOfAreas(plan, exceptionCount);
+    const parts = await readPairs({ exceptionCount }, LARGE_CHUNK_BYTES);
+    assert.deepEqual(parts, expected);
+    const seen = new Set<number>();
+    for (let round = 0; round < 60; round++) {
+      const sample = await readPairs({ exceptionCount, sampleAreas: 16 }, LARGE_CHUNK_BYTES);
+      const found = sample.map((part) => expected.findIndex((one) => isSame(one, part)));
+      assert.deepEqual(
+        found.map((part) => Math.floor(part / 3)),
+        [...Array(Math.ceil(exceptionCount / perArea)).keys()],
+      );
+      for (const part of found) seen.add(part);
+    }
+    assert.equal(seen.size, expected.length, 'each part comes up');
+  }
+});
 
 test('when the list has grown since then what was in it comes', async () => {
   const plan = makeStore(2, 3 * PER_AREA);
