@@ -3,6 +3,7 @@ import { type Batch, createBatch } from '../block/batch.js';
 import { createBufferPool } from '../block/buffer-pool.js';
 import type { BlockFile, Engine } from '../block/engine.js';
 import { bufferCount } from '../block/io-limits.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import { createTransferDigest } from '../stream/digest.js';
 import type { Totals } from '../stream/messages.js';
 import {
@@ -91,6 +92,7 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   let failure: { error: unknown } | undefined;
 
   async function apply(header: RecordHeader, reader: RecordReader, link: OpenLink): Promise<void> {
+    if (isTurnOver()) await nextTurn(); // every link may have a record at the same time
     const buffer = await pool.acquire();
     let change: Change | undefined;
     try {
