@@ -15,8 +15,11 @@ const DATA_HEADER_BYTES = 1 + 4 + 4;
 const SEALED_BYTES =
   BATCH_BYTES +
   (BATCH_BYTES / LEAST_PACKET_BYTES) * (MOST_AROUND_MESSAGE_BYTES + DATA_HEADER_BYTES);
-/** What is under way seldom fills more buffers; more are made then, and not kept. */
-const MAX_FREE = 16;
+/**
+ * The windows of sixteen channels, 2 MiB each, fill no more. What is made beyond that is not kept, and
+ * V8 collects all of its garbage in one go for some dozens of mebibytes of it.
+ */
+const MAX_FREE = 128;
 
 /**
  * ssh2 allocates, fills, encrypts and writes each packet of 32 KiB by itself, which takes twice as
