@@ -28,16 +28,15 @@ export function createChunkList(): ChunkSet {
     return true;
   }
 
+  function addSome(chunks: Float64Array | Uint32Array, count: number): number {
+    for (let index = 0; index < count; index++) add(chunks[index]!);
+    return count;
+  }
+
   return {
     add,
-    addSome(chunks, count) {
-      for (let index = 0; index < count; index++) add(chunks[index]!);
-      return count;
-    },
-    addSomeNarrow(chunks, count) {
-      for (let index = 0; index < count; index++) add(chunks[index]!);
-      return count;
-    },
+    addSome,
+    addSomeNarrow: addSome,
     addRun(first, count) {
       for (let index = 0; index < count; index++) add(first + index);
       return true;

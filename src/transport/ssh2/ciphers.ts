@@ -25,8 +25,8 @@ export function encryptWith(
 }
 
 /**
- * `own`, but for the connections that were named: AES-GCM is the engine's there, and what else
- * there is uses its memory again if `isInPlace`, if it is that of the packets that are written.
+ * `own`, but for the connections that were named: AES-GCM is the engine's there, and the packets of
+ * any other cipher use their memory again, if `own` encrypts them where they are (`isInPlace`).
  */
 export function replaceCiphers(own: CreateCipher, isInPlace: boolean): CreateCipher {
   return (config) => {

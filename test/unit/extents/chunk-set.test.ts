@@ -44,7 +44,7 @@ async function assertExtents(
   assert.equal(source.extentCount, expected.length);
   assert.equal(source.totalBytes, sumLengths(expected));
   for (const offset of [0, 1, Math.floor(volume / 2), volume, ...expected.flat()]) {
-    if (!CHECKED_OFFSETS.chance(5 / expected.length)) continue;
+    if (!CHECKED_OFFSETS.chance(50 / expected.length)) continue;
     const rest = listExtents(source, offset);
     assert.deepEqual(rest, expected.slice(expected.length - rest.length), `from ${offset}`);
     const needed = expected.filter(([start, length]) => start + length > offset).length;
