@@ -120,7 +120,7 @@ export function barsOf(results: Results): string {
       seen: () => longestTurn(results, 'settledMaxMs'),
     },
     {
-      what: 'turns left out of these: the whole machine stood still in them',
+      what: 'turns in which their core stood still, the time of which is left out',
       wanted: '-',
       seen: () => stalledTurns(results),
     },

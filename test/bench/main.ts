@@ -201,12 +201,13 @@ async function openPlace(): Promise<Place> {
   const [near, far] = [openCpuAccount('near'), openCpuAccount('far')];
   if (near === undefined) say('no control groups here (they take root): CPU is not counted');
   const stallWatch = await watchForStalls();
-  if (stallWatch === undefined) say('no real-time priority here: stops of the machine go unseen');
+  if (stallWatch === undefined)
+    say('no kernel tracing here (it takes root): stops of a core go unseen');
   return { directory, probeDirectory, near, far, stallWatch };
 }
 
 async function closePlace({ directory, near, far, stallWatch }: Place): Promise<void> {
-  stallWatch?.stop();
+  stallWatch?.close();
   await near?.remove();
   await far?.remove();
   rmSync(directory, { recursive: true, force: true });

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { CpuAccount } from './cgroup.js';
 import type { Stall, StallWatch } from './stalls.js';
 
@@ -24,8 +23,17 @@ export interface Run {
   loopP99Ms?: number;
   loadingMaxMs?: number;
   settledMaxMs?: number;
-  /** Turns that are not among these, because the whole machine stood still in them: how many. */
+  /** How many of these turns there are in which the core stood still: that time is not theirs. */
   stalledTurns?: number;
+}
+
+/** A turn as the probe has it, its CPU time in `ms`. */
+interface LongTurn {
+  from: number;
+  to: number;
+  ms: number;
+  core: number;
+  isSettled: boolean;
 }
 
 /** What the probe of one side says. */
@@ -36,7 +44,7 @@ interface Facts {
   loadingMaxMs: number;
   /** The longest of those that took less than 3 ms; the others one by one. */
   shortMaxMs: number;
-  longTurns: { from: number; to: number; ms: number; isSettled: boolean }[];
+  longTurns: LongTurn[];
 }
 
 export interface MeasureOptions {
@@ -51,9 +59,6 @@ export interface MeasureOptions {
   timeoutSeconds?: number;
 }
 
-/** A stop of the machine right before the end of a run is known by then. */
-const TOLD_MS = 5;
-
 /** @throws Error when the command fails, with what it said */
 export async function measure(argv: readonly string[], options: MeasureOptions): Promise<Run> {
   const { near, far, probeDirectory, environment, stallWatch, timeoutSeconds = 300 } = options;
@@ -61,6 +66,7 @@ export async function measure(argv: readonly string[], options: MeasureOptions):
   mkdirSync(probeDirectory, { mode: 0o777 });
   const [program = '', ...args] = [...(near?.prefix ?? []), ...argv];
   const [cpuNear, cpuFar] = [near?.seconds(), far?.seconds()];
+  stallWatch?.start();
   const startedAt = performance.now();
   const child = spawn(program, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -78,7 +84,6 @@ export async function measure(argv: readonly string[], options: MeasureOptions):
   const run: Run = { seconds };
   if (near !== undefined && cpuNear !== undefined) run.cpuNear = near.seconds() - cpuNear;
   if (far !== undefined && cpuFar !== undefined) run.cpuFar = far.seconds() - cpuFar;
-  await delay(TOLD_MS);
   return { ...run, ...readProbes(probeDirectory, stallWatch?.take() ?? []) };
 }
 
@@ -90,15 +95,23 @@ function readProbes(directory: string, stalls: readonly Stall[]): Partial<Run> {
   for (const name of readdirSync(directory)) {
     const facts = JSON.parse(readFileSync(join(directory, name), 'utf8')) as Facts;
     found[facts.side === 'near' ? 'rssNear' : 'rssFar'] = facts.maxRssBytes;
-    const whole = facts.longTurns.filter(
-      (turn) => !stalls.some(({ from, to }) => from < turn.to && turn.from < to),
-    );
-    atLeast('loopMaxMs', Math.max(facts.shortMaxMs, ...whole.map(({ ms }) => ms)));
+    const turns = facts.longTurns.map((turn) => ({ ...turn, ownMs: ownMs(turn, stalls) }));
+    atLeast('loopMaxMs', Math.max(facts.shortMaxMs, ...turns.map((turn) => turn.ownMs)));
     atLeast('loopP99Ms', facts.loopP99Ms);
     atLeast('loadingMaxMs', facts.loadingMaxMs);
-    const settled = whole.filter(({ isSettled }) => isSettled);
-    atLeast('settledMaxMs', Math.max(0, ...settled.map(({ ms }) => ms)));
-    found.stalledTurns = (found.stalledTurns ?? 0) + facts.longTurns.length - whole.length;
+    const settled = turns.filter(({ isSettled }) => isSettled);
+    atLeast('settledMaxMs', Math.max(0, ...settled.map((turn) => turn.ownMs)));
+    const stalled = turns.filter((turn) => turn.ownMs < turn.ms);
+    found.stalledTurns = (found.stalledTurns ?? 0) + stalled.length;
   }
   return found;
+}
+
+/** The kernel counts as CPU time what a core stood still for, too. */
+function ownMs(turn: LongTurn, stalls: readonly Stall[]): number {
+  const lost = stalls
+    .filter(({ core }) => core === turn.core)
+    .map(({ from, to }) => Math.min(to, turn.to) - Math.max(from, turn.from))
+    .filter((ms) => ms > 0);
+  return Math.max(0, turn.ms - lost.reduce((sum, ms) => sum + ms, 0));
 }

@@ -20,12 +20,16 @@ interface LongTurn {
   from: number;
   to: number;
   ms: number;
+  /** At its end. */
+  core: number;
   /** In a run that is past its beginning. */
   isSettled: boolean;
 }
 
 /** Turns of less CPU time are told of by their longest alone. */
 const LONG_MS = 3;
+/** Behind the name of the program (proc_pid_stat(5)). */
+const CORE_FIELD = 36;
 /** By then V8 has compiled what is called all the time, and its young generation has grown. */
 const SETTLED_SECONDS = 1;
 
@@ -53,13 +57,19 @@ function lookAtTurns() {
   };
   // The CPU time of a turn of the loop, and not its length: other processes take the core away too.
   const schedstat = fs.openSync(`/proc/self/task/${process.pid}/schedstat`, 'r');
-  const line = Buffer.alloc(64);
+  const stat = fs.openSync(`/proc/self/task/${process.pid}/stat`, 'r');
+  const line = Buffer.alloc(1024);
   const cpuNanoseconds = () => {
     // Brings that account up to now; it is as old as the last tick of the kernel's otherwise, 4 ms
     // (thread_group_cputime of kernel/sched/cputime.c).
     process.cpuUsage();
     const bytes = fs.readSync(schedstat, line, 0, line.length, 0);
     return Number.parseInt(line.toString('latin1', 0, bytes), 10);
+  };
+  const core = () => {
+    const bytes = fs.readSync(stat, line, 0, line.length, 0);
+    const fields = line.toString('latin1', 0, bytes).split(') ')[1]?.split(' ');
+    return Number(fields?.[CORE_FIELD]);
   };
   /** Turns that load code are kept apart: they come before there is anything to keep alive. */
   const working = hooks.createHistogram();
@@ -79,7 +89,13 @@ function lookAtTurns() {
     const ms = turnNanoseconds / 1e6;
     if (isWork && ms < LONG_MS) shortMaxMs = Math.max(shortMaxMs, ms);
     else if (isWork)
-      longTurns.push({ from, to, ms, isSettled: process.uptime() > SETTLED_SECONDS });
+      longTurns.push({
+        from,
+        to,
+        ms,
+        core: core(),
+        isSettled: process.uptime() > SETTLED_SECONDS,
+      });
     before = cpu;
     from = to;
     loadedBefore = loaded;

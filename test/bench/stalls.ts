@@ -1,98 +1,139 @@
 /**
- * Moments at which the whole machine stood still: a virtual one is stopped by its host, for tens of
- * milliseconds where that keeps to a quota, and is not told. Who looks at the clock all the time, at
- * real-time priority, on a core of its own, misses them, and nothing else.
+ * Moments at which a core stood still: the host of a virtual machine takes one away for some
+ * milliseconds, all of them for tens where it keeps to a quota, and the machine is not told. No
+ * interrupt is served meanwhile, and that shows: a process on each core sleeps for a millisecond at
+ * a time, and the kernel traces when each of its timers was due and when it came. A core that is
+ * busy, with a program or in the kernel, serves it in time.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** From and to, in milliseconds of the machine's own clock (CLOCK_MONOTONIC). */
 export interface Stall {
+  core: number;
   from: number;
   to: number;
 }
 
 export interface StallWatch {
-  /** Those since the last call. */
+  start(): void;
+  /** Ends what `start` began. @returns what there was in between */
   take(): Stall[];
-  stop(): void;
+  close(): void;
 }
 
-const WAIT_MS = 2;
-/** A wait that took so much longer was a stop. */
-const MISSED_MS = 2;
+const SLEEP_MS = 1;
+/** An interrupt that came so much later than it was due. */
+const LATE_MS = 1;
+/** Each takes a process. */
+const MAX_CORES = 8;
+
+/** Of the kernel's tracing, Documentation/trace/ftrace.rst. */
+const TRACE = '/sys/kernel/tracing/instances/lvmsync-bench';
+const TIMER_EVENTS = ['hrtimer_start', 'hrtimer_expire_entry'].map((name) => `timer/${name}`);
+/** For a minute or so, of each core. */
+const TRACE_KIB = 16 * 1024;
+const TIMER_LINE =
+  /\[(\d+)\] .* (\d+\.\d+): hrtimer_(start|expire_entry): hrtimer=(\S+) function=hrtimer_wakeup (?:expires|now)=(\d+)/;
 
 /** Undefined where that takes more rights than there are, or other tools. */
 export async function watchForStalls(): Promise<StallWatch | undefined> {
-  const cores = [...new Set([0, cpus().length - 1])];
-  const script = fileURLToPath(import.meta.url);
-  const missed: Stall[][] = cores.map(() => []);
-  const watchers = cores.map((core, index) => {
-    const argv = ['chrt', '--fifo', '50', 'taskset', '--cpu-list', `${core}`, process.execPath];
-    return startWatcher([...argv, script, '--watch'], (stall) => missed[index]!.push(stall));
-  });
-  const started = await Promise.all(watchers.map(({ isWatching }) => isWatching));
-  const stop = () => {
-    for (const { child } of watchers) child.kill();
+  const sleepers = cpus()
+    .slice(0, MAX_CORES)
+    .map((_, core) => startSleeper(core));
+  const close = () => {
+    for (const sleeper of sleepers) sleeper.kill();
+    endTrace();
   };
-  if (started.includes(false)) {
-    stop();
+  const started = await Promise.all(sleepers.map(isAsleep));
+  try {
+    if (started.includes(false)) throw new Error('not all of them sleep');
+    prepareTrace(sleepers.map(({ pid }) => pid ?? 0));
+  } catch {
+    close();
     return undefined;
   }
   return {
-    take() {
-      const taken = missed.map((stalls) => stalls.splice(0));
-      return taken.reduce((all, stalls) => commonParts(all, stalls));
+    start() {
+      setTrace('trace', '');
+      setTrace('tracing_on', '1');
     },
-    stop,
+    take() {
+      setTrace('tracing_on', '0');
+      return stallsIn(readFileSync(join(TRACE, 'trace'), 'latin1'));
+    },
+    close,
   };
 }
 
-/** What both lists have in common. */
-function commonParts(some: readonly Stall[], others: readonly Stall[]): Stall[] {
-  return some
-    .flatMap(({ from, to }) =>
-      others.map((other) => ({ from: Math.max(from, other.from), to: Math.min(to, other.to) })),
-    )
-    .filter(({ from, to }) => from < to);
+/** The stalls of which a trace tells: of the timers that are started in it. */
+export function stallsIn(trace: string): Stall[] {
+  const dueAt = new Map<string, number>();
+  const stalls: Stall[] = [];
+  for (const line of trace.split('\n')) {
+    const [, core, seconds, event, timer = '', nanoseconds] = TIMER_LINE.exec(line) ?? [];
+    if (event === 'start') {
+      dueAt.set(timer, Number(nanoseconds));
+    } else if (event !== undefined) {
+      const lateMs = (Number(nanoseconds) - (dueAt.get(timer) ?? Number.NaN)) / 1e6;
+      dueAt.delete(timer);
+      const to = Number(seconds) * 1000;
+      if (lateMs > LATE_MS) stalls.push({ core: Number(core), from: to - lateMs, to });
+    }
+  }
+  return stalls;
 }
 
-/** Its first line says that it watches, each further one where it has missed the clock. */
-function startWatcher(argv: readonly string[], onStall: (stall: Stall) => void) {
-  const [program = '', ...args] = argv;
-  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  let rest = '';
-  const isWatching = new Promise<boolean>((resolve) => {
-    child.once('error', () => resolve(false));
-    child.once('exit', () => resolve(false));
-    child.stdout?.on('data', (bytes: Buffer) => {
-      resolve(true);
-      const lines = (rest + bytes.toString('latin1')).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
-        const [from, to] = line.split(' ').map(Number);
-        if (from !== undefined && to !== undefined) onStall({ from, to });
-      }
-    });
-  });
-  child.unref();
-  return { child, isWatching };
+/** Of the timers that `pids` start, and of all that come. */
+function prepareTrace(pids: readonly number[]): void {
+  mkdirSync(TRACE, { recursive: true });
+  setTrace('tracing_on', '0');
+  setTrace('trace_clock', 'mono');
+  setTrace('buffer_size_kb', `${TRACE_KIB}`);
+  const ofPids = pids.map((pid) => `common_pid == ${pid}`).join(' || ');
+  setTrace('events/timer/hrtimer_start/filter', ofPids);
+  for (const event of TIMER_EVENTS) setTrace(`events/${event}/enable`, '1');
 }
 
-/** Until who started it is no more. */
-function watch(): void {
-  const parent = process.ppid;
-  const nothing = new Int32Array(new SharedArrayBuffer(4));
-  const now = () => Number(process.hrtime.bigint()) / 1e6;
-  writeSync(1, 'watching\n');
-  for (let before = now(); process.ppid === parent; ) {
-    Atomics.wait(nothing, 0, 0, WAIT_MS);
-    const after = now();
-    if (after - before > WAIT_MS + MISSED_MS) writeSync(1, `${before + WAIT_MS} ${after}\n`);
-    before = after;
+function setTrace(name: string, value: string): void {
+  writeFileSync(join(TRACE, name), value);
+}
+
+function endTrace(): void {
+  try {
+    rmdirSync(TRACE);
+  } catch {
+    // It was never there.
   }
 }
 
-if (process.argv[2] === '--watch') watch();
+/** At real-time priority, so that it sleeps again at once. */
+function startSleeper(core: number): ChildProcess {
+  const script = fileURLToPath(import.meta.url);
+  const pinned = ['--fifo', '50', 'taskset', '--cpu-list', `${core}`, process.execPath];
+  const child = spawn('chrt', [...pinned, script, '--sleep'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  child.unref();
+  return child;
+}
+
+async function isAsleep(sleeper: ChildProcess): Promise<boolean> {
+  const said = sleeper.stdout === null ? [] : [once(sleeper.stdout, 'data')];
+  const ends = ['error', 'exit'].map((event) => once(sleeper, event).then(() => false));
+  return Promise.race([...said.map((word) => word.then(() => true)), ...ends]).catch(() => false);
+}
+
+/** Until who started it is no more. */
+function sleep(): void {
+  const parent = process.ppid;
+  const nothing = new Int32Array(new SharedArrayBuffer(4));
+  writeSync(1, 'asleep\n');
+  while (process.ppid === parent) Atomics.wait(nothing, 0, 0, SLEEP_MS);
+}
+
+if (process.argv[2] === '--sleep') sleep();

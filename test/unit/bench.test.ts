@@ -5,6 +5,7 @@ import { chartOf } from '../bench/chart.js';
 import { peer } from '../bench/contenders.js';
 import { seededContent, withZeroes } from '../bench/content.js';
 import { type Results, slowerThan, tableOf } from '../bench/results.js';
+import { stallsIn } from '../bench/stalls.js';
 import { isSlower, spreadOf } from '../bench/stats.js';
 import { slowOnes, type Taking } from '../bench/taking-part.js';
 
@@ -70,6 +71,21 @@ describe('the figures of the bench', () => {
     assert.match(barsOf(found), /longest turn of the main thread, native engine.* 4\.0 \/ 9\.0 \|/);
     assert.match(barsOf(found), /after the first second of a run, ms \| - \| 2\.0 \/ 7\.0 \|/);
     assert.match(barsOf(found), /loads code, ms \| - \| 40 \|/);
+  });
+
+  test('when a timer comes late then its core stood still, and another timer says nothing', () => {
+    const line = (core: number, seconds: string, event: string, timer: string, time: string) =>
+      `   node-1  [00${core}] d..1. ${seconds}: hrtimer_${event}: hrtimer=${timer} function=hrtimer_wakeup ${time}`;
+    const trace = [
+      '# tracer: nop',
+      line(1, '7.000000', 'start', '0a', 'expires=7001000000 softexpires=7001000000 mode=REL'),
+      line(0, '7.000100', 'start', '0b', 'expires=7001100000 softexpires=7001100000 mode=REL'),
+      line(0, '7.001150', 'expire_entry', '0b', 'now=7001150000'),
+      line(0, '7.005000', 'expire_entry', '0c', 'now=7005000000'),
+      line(1, '7.006500', 'expire_entry', '0a', 'now=7006500000'),
+      line(1, '7.008000', 'expire_entry', '0a', 'now=7008000000'),
+    ];
+    assert.deepEqual(stallsIn(trace.join('\n')), [{ core: 1, from: 7001, to: 7006.5 }]);
   });
 
   test('when a chart is made then names cannot break it', () => {
