@@ -1,4 +1,4 @@
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { inTurns } from '../extents/turns.js';
 import { readdir, readFile } from '../files.js';
 
@@ -61,9 +61,16 @@ export function parseSwaps(text: string): string[] {
     .filter((path) => path.startsWith('/'));
 }
 
-/** Paths of the devices and files that the kernel swaps to; none where it cannot be asked. */
-export async function readSwaps(): Promise<string[]> {
-  return parseSwaps(await readFile('/proc/swaps', 'utf8').catch(() => ''));
+/**
+ * Paths of the devices and files that the kernel swaps to; none where it cannot be asked. Its answer
+ * is in memory: by other threads the five calls would take longer than all that comes of them.
+ */
+export function readSwaps(): string[] {
+  try {
+    return parseSwaps(readFileSync('/proc/swaps', 'utf8'));
+  } catch {
+    return [];
+  }
 }
 
 /**

@@ -240,7 +240,7 @@ async function findReadOnly({ path, device }: Subject): Promise<TargetFinding[]>
 }
 
 async function findSwap(subject: Subject): Promise<TargetFinding[]> {
-  for (const swap of await readSwaps()) {
+  for (const swap of readSwaps()) {
     const stats = await stat(swap, { bigint: true }).catch(() => undefined);
     const isOurs = stats?.isBlockDevice()
       ? subject.related.some((device) => device.id === deviceId(stats.rdev))

@@ -3,7 +3,7 @@
 import type { Engine } from '../block/engine.js';
 import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
-import { inTurns } from '../extents/turns.js';
+import { inTurns, isTurnOver, nextTurn } from '../extents/turns.js';
 import { PROTO4_HANDSHAKE } from '../stream/handshake.js';
 import { encodeMessage } from '../stream/message-encoder.js';
 import { type Opened, type OpenRequest, parseOpened } from '../stream/messages.js';
@@ -101,6 +101,7 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
 
   async function join(link: Link, token: string): Promise<void> {
     links.add(link);
+    if (isTurnOver()) await nextTurn(); // many may be there at the same time
     if (ending) return link.destroy();
     const writer = createStreamWriter(link.input, options.bandwidth);
     const timer = setTimeout(() => link.destroy(), JOIN_MS);
@@ -122,6 +123,7 @@ export function openLinks(options: OpenLinksOptions): OpenedLinks {
     } finally {
       clearTimeout(timer);
     }
+    if (isTurnOver()) await nextTurn();
     if (ending) return;
     isJoined = true;
     joined++;

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../block/errno.js';
 import { nowMs } from '../clock.js';
 import { LvmsyncError } from '../errors.js';
+import { isTurnOver, nextTurn } from '../extents/turns.js';
 import { access, mkdtemp, rm } from '../files.js';
 import { type LinkOpener, socketLink } from './link.js';
 
@@ -38,6 +39,7 @@ export function opensshLinks({ command, description }: OpensshOptions): LinkOpen
     async open(socketPath) {
       forward ??= startForward(command, description, socketPath);
       const { localPath } = await forward;
+      if (isTurnOver()) await nextTurn(); // all who waited for it go on at the same time
       const socket = await connectTo(localPath)
         // The file is there a moment before the client listens.
         .catch(() => delay(LOOK_EVERY_MS).then(() => connectTo(localPath)))
