@@ -29,6 +29,7 @@ import {
   type ScenarioResult,
   slowerThan,
   tableOf,
+  timeOf,
 } from './results.js';
 import { SCENARIOS, type Scenario } from './scenarios.js';
 import { type StallWatch, watchForStalls } from './stalls.js';
@@ -155,7 +156,7 @@ async function runScenario(
           environment: probeEnvironment(probed),
         });
         row.runs.push(run);
-        say(`${scenario.name}: round ${round}: ${contender.name}: ${run.seconds.toFixed(2)} s`);
+        say(`${scenario.name}: round ${round}: ${contender.name}: ${timeOf(run.seconds)}`);
         if (!contender.rateOnly && !(await volume.isRight())) {
           throw new Error(`${scenario.name}: ${contender.name} has left a wrong target`);
         }

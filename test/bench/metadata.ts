@@ -11,7 +11,7 @@ import { createChunkSet } from '#lvmsync/extents/chunk-set.js';
 import { ENTRIES_AT_ONCE, readExceptions } from '#lvmsync/lvm/exception-store.js';
 import { addEntries } from '#lvmsync/lvm/store-entries.js';
 import { areaChunk, dataChunk, entriesPerArea, storeBytesFor } from '../support/cow-store.js';
-import type { Row, ScenarioResult } from './results.js';
+import { type Row, type ScenarioResult, timeOf } from './results.js';
 import { spreadOf } from './stats.js';
 
 const CHUNK_BYTES = 4096;
@@ -71,7 +71,7 @@ export function measureMetadata(options: MetadataOptions): ScenarioResult {
         row.runs.push({ seconds: reading.readSeconds, rssNear: reading.maxRssBytes });
         note(`${row.name}: parsing alone, million/s`, count / reading.parseSeconds / 1e6);
         note(`${row.name}: held in MiB`, reading.heldBytes / 2 ** 20);
-        say(`${METADATA}: round ${round}: ${row.name}: ${reading.readSeconds.toFixed(2)} s`);
+        say(`${METADATA}: round ${round}: ${row.name}: ${timeOf(reading.readSeconds)}`);
       }
       if (hasFio) fio.runs.push({ seconds: fioSeconds(path, count) });
     }

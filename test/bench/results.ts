@@ -86,8 +86,8 @@ export function tableOf(scenario: ScenarioResult): string {
     const isLarge = row.bytes >= 16 << 20;
     return [
       row.name,
-      time(median),
-      `${time(least)}-${time(most)}`,
+      timeOf(median),
+      `${timeOf(least)}-${timeOf(most)}`,
       isLarge ? (row.bytes / median / 1e6).toFixed(0) : '-',
       ratio === undefined ? '-' : ratio.toFixed(2),
       isLarge ? (cpuPerGib(row)?.toFixed(2) ?? '-') : '-',
@@ -112,7 +112,7 @@ export function tableOf(scenario: ScenarioResult): string {
   return [title, '', line(header), rule, ...lines.map(line), ...behind].join('\n');
 }
 
-function time(seconds: number): string {
+export function timeOf(seconds: number): string {
   return seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(2)} s`;
 }
 
