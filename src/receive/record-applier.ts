@@ -61,6 +61,8 @@ export interface ApplierOptions {
   target: BlockFile;
   engine: Engine;
   snapback?: Snapback | undefined;
+  /** Waited for before anything is changed; records are read meanwhile. */
+  begin?: (() => Promise<void>) | undefined;
 }
 
 /** A record that has been read and is to be applied. */
@@ -78,7 +80,7 @@ interface OpenLink {
 
 /** @throws LvmsyncError from `apply`: STREAM_DAMAGED, PAST_END, and what engine and snapback throw */
 export function createRecordApplier(options: ApplierOptions): RecordApplier {
-  const { target, engine, snapback } = options;
+  const { target, engine, snapback, begin } = options;
   const pool = createBufferPool(engine, {
     bufferBytes: RECORD_BUFFER_BYTES,
     count: bufferCount(engine.limits, RECORD_BUFFER_BYTES),
@@ -139,7 +141,7 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
   }
 
   function start({ type, batch }: Change): void {
-    begin(batch.buffer, carryOut(type, batch));
+    startAll(batch.buffer, carryOut(type, batch));
   }
 
   function startJoined(data: Batch, zeroes: Batch): void {
@@ -147,10 +149,10 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
     const { written, longer } = joinZeroes(data, zeroes, target.writesZeroesBelow);
     const works = [carryOut(RECORD.data, written)];
     if (longer.count > 0) works.push(carryOut(RECORD.zero, longer));
-    begin(data.buffer, ...works);
+    startAll(data.buffer, ...works);
   }
 
-  function begin(buffer: Buffer, ...works: Promise<void>[]): void {
+  function startAll(buffer: Buffer, ...works: Promise<void>[]): void {
     void Promise.all(works.map(track)).then(() => pool.release(buffer));
   }
 
@@ -162,6 +164,7 @@ export function createRecordApplier(options: ApplierOptions): RecordApplier {
 
   /** Saves what is there, then changes it; meanwhile the next records are read. */
   async function carryOut(type: number, batch: Batch): Promise<void> {
+    await begin?.();
     await snapback?.protect(batch);
     if (type === RECORD.zero) await target.zero(batch);
     else if (type === RECORD.discard) await target.discard(batch);

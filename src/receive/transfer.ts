@@ -75,7 +75,6 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   const { source, answers, target, engine, snapback, watcher } = options;
   const { progress = noProgressFile } = options;
   const reader = createRecordReader(source, engine);
-  const { applier = createRecordApplier({ target, engine, snapback }) } = options;
   const hello = await readHello(reader, options.peer);
   checkSize(hello, target);
   const accept = await resumption(hello, progress);
@@ -87,6 +86,13 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
       run: hello.run,
       durableOffset,
     });
+  let begun: Promise<void> | undefined;
+  // From then on the target may hold chunks that are neither old nor new.
+  const begin = () => {
+    begun ??= accept.resume === undefined ? remember(0) : Promise.resolve();
+    return begun;
+  };
+  const { applier = createRecordApplier({ target, engine, snapback, begin }) } = options;
   const checkpoints = createCheckpoints(applier, async (durableOffset) => {
     await remember(durableOffset);
     await answers?.write(encodeMessage(RECORD.durable, { offset: durableOffset }));
@@ -94,11 +100,11 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   // How much a resumed transfer still has to bring is not said.
   watcher?.phase('apply', accept.resume === undefined ? hello.source.extents.bytes : undefined);
   let toldBytes = 0;
-  let begun: Promise<void> | undefined;
   async function apply(link: LinkApplier, header: RecordHeader, from: RecordReader): Promise<void> {
-    // From here on the target may hold chunks that are neither old nor new.
-    begun ??= accept.resume === undefined ? remember(0) : Promise.resolve();
-    await begun;
+    const hasBegun = begin();
+    if (options.applier === undefined)
+      hasBegun.catch(() => undefined); // our own waits for it
+    else await hasBegun;
     await link.apply(header, from);
     watcher?.advance(applier.dataBytes - toldBytes);
     toldBytes = applier.dataBytes;

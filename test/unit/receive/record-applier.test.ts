@@ -5,6 +5,7 @@ import type { Batch, Ranges } from '#lvmsync/block/batch.js';
 import type { BlockFile } from '#lvmsync/block/engine.js';
 import { createJsEngine } from '#lvmsync/block/js-engine.js';
 import { createRecordApplier, type RecordApplier } from '#lvmsync/receive/record-applier.js';
+import { createDeferred } from '#lvmsync/send/deferred.js';
 import { streamSource } from '#lvmsync/transport/byte-source.js';
 import { createRecordReader } from '#lvmsync/transport/record-reader.js';
 import { countLeases } from '../../support/leases.js';
@@ -149,6 +150,29 @@ test('when records of all kinds come over several links then the target is as if
     assert.ok(image.equals(applied(base, links.flat())), `round ${round}`);
     assert.equal(applier.totals().records, links.flat().length);
   }
+});
+
+test('when it may not begin yet then records are read and nothing is changed', async () => {
+  const { target, image, base, calls } = memoryTarget(0);
+  const beginning = createDeferred();
+  const applier = createRecordApplier({ target, engine, begin: () => beginning.promise });
+  const records = [dataRecord([0, 4096]), zeroRecord([8192, 4096])];
+  await applyAll(applier, records);
+  assert.equal(applier.records, 2);
+  await new Promise(setImmediate);
+  assert.deepEqual(calls, []);
+  beginning.resolve();
+  await applier.finish();
+  assert.ok(image.equals(applied(base, records)));
+});
+
+test('when it cannot begin then nothing is changed, and the reason comes out', async () => {
+  const { target, calls } = memoryTarget(0);
+  const begin = () => Promise.reject(new Error('no place to remember it'));
+  const applier = createRecordApplier({ target, engine, begin });
+  await applyAll(applier, [dataRecord([0, 4096])]);
+  await assert.rejects(applier.finish(), /no place to remember it/);
+  assert.deepEqual(calls, []);
 });
 
 test('when nothing more is to be applied then the buffers have been given back', async () => {
