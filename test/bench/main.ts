@@ -87,7 +87,7 @@ interface Place {
   stallWatch: StallWatch | undefined;
 }
 
-const NOT_COUNTED = { near: undefined, far: undefined };
+const NOT_WATCHED = { near: undefined, far: undefined, stallWatch: undefined };
 
 async function runScenario(
   scenario: Scenario,
@@ -103,7 +103,7 @@ async function runScenario(
   let sshd: TestSshd | undefined;
   try {
     const probed = scenario.withoutProbes ? undefined : place.probeDirectory;
-    const { near, far: counted } = scenario.withoutProbes ? NOT_COUNTED : place;
+    const { near, far: counted, stallWatch } = scenario.withoutProbes ? NOT_WATCHED : place;
     sshd = await startSshd({
       ...(counted && { commandPrefix: counted.prefix }),
       environment: probeEnvironment(probed),
@@ -150,9 +150,8 @@ async function runScenario(
         if (!isBase) await volume.reset();
         isBase = contender.leavesTarget ?? false;
         const run = await measure(contender.argv(volume, far), {
-          ...{ near, far: counted },
+          ...{ near, far: counted, stallWatch },
           probeDirectory: place.probeDirectory,
-          stallWatch: place.stallWatch,
           environment: probeEnvironment(probed),
         });
         row.runs.push(run);

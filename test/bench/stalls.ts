@@ -45,14 +45,18 @@ export async function watchForStalls(): Promise<StallWatch | undefined> {
   const sleepers = cpus()
     .slice(0, MAX_CORES)
     .map((_, core) => startSleeper(core));
+  const signal = (name: NodeJS.Signals) => {
+    for (const sleeper of sleepers) sleeper.kill(name);
+  };
   const close = () => {
-    for (const sleeper of sleepers) sleeper.kill();
+    signal('SIGKILL');
     endTrace();
   };
   const started = await Promise.all(sleepers.map(isAsleep));
   try {
     if (started.includes(false)) throw new Error('not all of them sleep');
     prepareTrace(sleepers.map(({ pid }) => pid ?? 0));
+    signal('SIGSTOP');
   } catch {
     close();
     return undefined;
@@ -61,8 +65,10 @@ export async function watchForStalls(): Promise<StallWatch | undefined> {
     start() {
       setTrace('trace', '');
       setTrace('tracing_on', '1');
+      signal('SIGCONT');
     },
     take() {
+      signal('SIGSTOP');
       setTrace('tracing_on', '0');
       return stallsIn(readFileSync(join(TRACE, 'trace'), 'latin1'));
     },
