@@ -70,7 +70,12 @@ Napi::Value StartUring(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), EnvironmentOf(info)->StartUring());
 }
 
+// What V8 has collected leaves its account before it can be shown again. From Node 24 on an account
+// that is below zero for that moment ends the process (ExternalMemoryAccounting, src/heap of V8).
+bool MayHide(Napi::Env env) { return Napi::VersionManagement::GetNodeVersion(env)->major < 23; }
+
 void HideFromV8(Napi::Env env, PageRegistry* registry, Pages* pages) {
+  if (!MayHide(env)) return;
   const auto bytes = static_cast<int64_t>(registry->Hide(pages));
   if (bytes != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -bytes);
 }
