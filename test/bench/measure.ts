@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CpuAccount } from './cgroup.js';
+import type { LongTurn } from './probe.cjs';
 import type { Stall, StallWatch } from './stalls.js';
 
 export interface Run {
@@ -25,15 +26,6 @@ export interface Run {
   settledMaxMs?: number;
   /** How many of these turns there are in which the core stood still: that time is not theirs. */
   stalledTurns?: number;
-}
-
-/** A turn as the probe has it, its CPU time in `ms`. */
-interface LongTurn {
-  from: number;
-  to: number;
-  ms: number;
-  core: number;
-  isSettled: boolean;
 }
 
 /** What the probe of one side says. */

@@ -16,7 +16,7 @@ interface LoadedList {
 }
 
 /** By the machine's clock and by the CPU time that it took, in milliseconds. */
-interface LongTurn {
+export interface LongTurn {
   from: number;
   to: number;
   ms: number;

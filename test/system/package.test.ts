@@ -122,10 +122,14 @@ test('when it is installed then man finds its pages', () => {
   }
 });
 
+async function nodeOf(line: string, version: string): Promise<string> {
+  const isOurs = process.versions.node.startsWith(`${line}.`);
+  return isOurs ? process.execPath : fetchNode(version);
+}
+
 for (const [line, version] of Object.entries(NODE_VERSIONS)) {
   test(`when Node is ${line} then it sends changes with the addon that it brings, here and by ssh2`, async () => {
-    const own = process.versions.node.startsWith(`${line}.`);
-    const node = own ? process.execPath : await fetchNode(version);
+    const node = await nodeOf(line, version);
     const shown = await runCommand(node, [lvmsync, '--version']);
     assert.match(shown.stdout.toString(), /^\d+\.\d+\.\d+\n$/);
     const target = delta.target('target');
@@ -153,8 +157,7 @@ const GIVE_BACK = `
 
 for (const [line, version] of Object.entries(NODE_VERSIONS)) {
   test(`when Node is ${line} then buffers can be given back whatever has been collected`, async () => {
-    const own = process.versions.node.startsWith(`${line}.`);
-    const node = own ? process.execPath : await fetchNode(version);
+    const node = await nodeOf(line, version);
     const prebuild = `prebuilds/linux-${process.arch}/lvmsync.glibc.node`;
     const addon = path(`prefix/lib/node_modules/lvmsync/${prebuild}`);
     const said = await mustRun(node, ['--expose-gc', '-e', GIVE_BACK, addon]);
