@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -96,7 +96,8 @@ export function stallsIn(trace: string): Stall[] {
 
 /** Of the timers that `pids` start, and of all that come. */
 function prepareTrace(pids: readonly number[]): void {
-  mkdirSync(TRACE, { recursive: true });
+  // Not `recursive`, with which Node tries forever where tracefs is not mounted.
+  if (!existsSync(TRACE)) mkdirSync(TRACE);
   setTrace('tracing_on', '0');
   setTrace('trace_clock', 'mono');
   setTrace('buffer_size_kb', `${TRACE_KIB}`);
