@@ -64,6 +64,16 @@ export function barsOf(results: Results): string {
       seen: () => compareCpu(find('dense', TLS), find('dense', 'lvmsync'), ratioOf),
     },
     {
+      what: 'TLS alone against ssh2 alone, CPU, with no disk and no program',
+      wanted: '-',
+      seen: () =>
+        compareCpu(
+          find('dense', 'tls alone, to nothing'),
+          find('dense', 'ssh2 alone, to /dev/null'),
+          ratioOf,
+        ),
+    },
+    {
       what: 'scattered, over the simplest js loop',
       wanted: '>= 3',
       seen: () => ratio(results, 'scattered', 'lvmsync', 'js, simplest loop'),
@@ -83,6 +93,11 @@ export function barsOf(results: Results): string {
         if (reads === undefined || writes === undefined) return undefined;
         return String(Math.max(Number(reads), Number(writes)));
       },
+    },
+    {
+      what: 'local scattered, of what the disk does reading and writing at once',
+      wanted: '-',
+      seen: () => ratio(results, 'local', 'lvmsync', 'disk alone, fio reads and writes'),
     },
     {
       what: 'verify --repair, over `rsync --inplace`',

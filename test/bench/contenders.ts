@@ -16,9 +16,11 @@ export interface Contender {
   /** Moves as many bytes but not these: the target cannot be right. */
   rateOnly?: true;
   /** Does not write to the target: what comes next finds it as this one did. */
-  leavesTarget?: true;
+  leavesTarget?: boolean;
   /** A slow run of it is of interest. */
   isOurs?: true;
+  /** What it says in its output that its work took, which is counted then. */
+  ownSeconds?(printed: string): number;
   /** Its bytes, where that is not what has changed. */
   bytes?: ((volume: Volume) => number) | undefined;
 }

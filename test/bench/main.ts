@@ -153,6 +153,7 @@ async function runScenario(
           ...{ near, far: counted, stallWatch },
           probeDirectory: place.probeDirectory,
           environment: probeEnvironment(probed),
+          ownSeconds: contender.ownSeconds,
         });
         row.runs.push(run);
         say(`${scenario.name}: round ${round}: ${contender.name}: ${timeOf(run.seconds)}`);

@@ -47,13 +47,16 @@ export interface MeasureOptions {
   /** Set for the command. */
   environment: Record<string, string>;
   stallWatch: StallWatch | undefined;
-  /** Seconds after which a run has failed. */
-  timeoutSeconds?: number;
+  /** As a contender's. */
+  ownSeconds: ((printed: string) => number) | undefined;
 }
+
+/** After which a run has failed. */
+const TIMEOUT_MS = 300_000;
 
 /** @throws Error when the command fails, with what it said */
 export async function measure(argv: readonly string[], options: MeasureOptions): Promise<Run> {
-  const { near, far, probeDirectory, environment, stallWatch, timeoutSeconds = 300 } = options;
+  const { near, far, probeDirectory, environment, stallWatch, ownSeconds } = options;
   rmSync(probeDirectory, { recursive: true, force: true });
   mkdirSync(probeDirectory, { mode: 0o777 });
   const [program = '', ...args] = [...(near?.prefix ?? []), ...argv];
@@ -61,18 +64,21 @@ export async function measure(argv: readonly string[], options: MeasureOptions):
   stallWatch?.start();
   const startedAt = performance.now();
   const child = spawn(program, args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', ownSeconds ? 'pipe' : 'ignore', 'pipe'],
     env: { ...process.env, ...environment },
   });
+  const printed: Buffer[] = [];
+  child.stdout?.on('data', (bytes: Buffer) => printed.push(bytes));
   const said: Buffer[] = [];
-  child.stderr.on('data', (bytes: Buffer) => said.push(bytes));
-  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutSeconds * 1000);
+  child.stderr?.on('data', (bytes: Buffer) => said.push(bytes));
+  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
   const [status, signal] = await once(child, 'close');
   clearTimeout(timer);
-  const seconds = (performance.now() - startedAt) / 1000;
+  const wholeSeconds = (performance.now() - startedAt) / 1000;
   if (status !== 0) {
     throw new Error(`${argv.join(' ')}: ${signal ?? status}\n${Buffer.concat(said)}`);
   }
+  const seconds = ownSeconds?.(Buffer.concat(printed).toString()) ?? wholeSeconds;
   const run: Run = { seconds };
   if (near !== undefined && cpuNear !== undefined) run.cpuNear = near.seconds() - cpuNear;
   if (far !== undefined && cpuFar !== undefined) run.cpuFar = far.seconds() - cpuFar;

@@ -11,6 +11,7 @@ import { createChunkSet } from '#lvmsync/extents/chunk-set.js';
 import { ENTRIES_AT_ONCE, readExceptions } from '#lvmsync/lvm/exception-store.js';
 import { addEntries } from '#lvmsync/lvm/store-entries.js';
 import { areaChunk, dataChunk, entriesPerArea, storeBytesFor } from '../support/cow-store.js';
+import { fioOptions, fioSeconds } from './fio.js';
 import { type Row, type ScenarioResult, timeOf } from './results.js';
 import { spreadOf } from './stats.js';
 
@@ -73,7 +74,7 @@ export function measureMetadata(options: MetadataOptions): ScenarioResult {
         note(`${row.name}: held in MiB`, reading.heldBytes / 2 ** 20);
         say(`${METADATA}: round ${round}: ${row.name}: ${timeOf(reading.readSeconds)}`);
       }
-      if (hasFio) fio.runs.push({ seconds: fioSeconds(path, count) });
+      if (hasFio) fio.runs.push({ seconds: scanSeconds(path, count) });
     }
     rows.push(...engines.map(([, row]) => row), ...(hasFio ? [fio] : []));
     rmSync(path);
@@ -92,23 +93,17 @@ function readInChild(path: string, engine: string): Reading {
   return JSON.parse(execFileSync(process.execPath, [script, '--read', path, engine]).toString());
 }
 
-/** The same areas, read by who does nothing else, as fio itself times it. */
-function fioSeconds(path: string, count: number): number {
-  const areas = Math.ceil(count / entriesPerArea(CHUNK_BYTES));
-  const report = execFileSync('fio', [
+/** The same areas, read by who does nothing else. */
+function scanSeconds(path: string, count: number): number {
+  const perArea = entriesPerArea(CHUNK_BYTES);
+  const options = [
     '--name=scan',
     `--filename=${path}`,
-    `--rw=read:${entriesPerArea(CHUNK_BYTES) * (CHUNK_BYTES / 1024)}k`,
-    '--bs=4k',
+    `--rw=read:${perArea * (CHUNK_BYTES / 1024)}k`,
     `--offset=${CHUNK_BYTES}`,
-    `--io_size=${areas * CHUNK_BYTES}`,
-    '--iodepth=64',
-    '--ioengine=io_uring',
-    '--direct=1',
-    '--output-format=json',
-  ]);
-  const { jobs } = JSON.parse(report.toString()) as { jobs: { read: { runtime: number } }[] };
-  return (jobs[0]?.read.runtime ?? 0) / 1000;
+    `--io_size=${Math.ceil(count / perArea) * CHUNK_BYTES}`,
+  ];
+  return fioSeconds(execFileSync('fio', [...options, ...fioOptions('4k', 64)]).toString());
 }
 
 async function read(path: string, engineName: 'native' | 'js'): Promise<void> {

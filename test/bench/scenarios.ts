@@ -18,6 +18,7 @@ import {
   viaSsh2Alone,
 } from './contenders.js';
 import { seededContent, withZeroes } from './content.js';
+import { fioBoth, fioOf } from './fio.js';
 import type { VolumePlan } from './volume.js';
 
 export interface Scenario {
@@ -119,7 +120,7 @@ export const SCENARIOS: readonly Scenario[] = [
       rsync,
       ssh2Alone,
       tlsAlone,
-      fioBoth(),
+      fioBoth('sequential'),
     ],
     reference: dd.name,
   },
@@ -190,17 +191,18 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'local',
-    title: '1% has changed, single chunks of 4 KiB, both ends on this machine',
+    title: '5% has changed, single chunks of 4 KiB, both ends on this machine',
     plan(scale) {
       const originBytes = scaled(4096 * MIB, scale);
-      const changedChunks = scattered(originBytes, 4 * KIB, 100, 1);
+      const changedChunks = scattered(originBytes, 4 * KIB, 20, 1);
       return { originBytes, chunkBytes: 4 * KIB, changedChunks, withScratch: true };
     },
     contenders: [
       oursLocal('lvmsync'),
       oursLocal('lvmsync --engine js', '--engine', 'js'),
-      fio('randread'),
-      fio('randwrite'),
+      fioOf('randread'),
+      fioOf('randwrite'),
+      fioBoth('random'),
     ],
     reference: 'fio randwrite',
   },
@@ -238,44 +240,5 @@ function connectOnly(): Contender {
     argv: (_volume, { alias, configFile }) => [process.execPath, script, configFile, alias, '0'],
     rateOnly: true,
     leavesTarget: true,
-  };
-}
-
-/** The same number of requests of the same size at the same depth, by who does nothing else. */
-function fio(how: 'randread' | 'randwrite'): Contender {
-  return {
-    name: `fio ${how}`,
-    argv: ({ originPath, scratchPath, changedBytes }) =>
-      [
-        'fio',
-        '--name=bench',
-        `--rw=${how}`,
-        '--bs=4k',
-        '--iodepth=128',
-        '--ioengine=io_uring',
-      ].concat(
-        '--direct=1',
-        '--randrepeat=1',
-        '--end_fsync=1',
-        `--io_size=${changedBytes}`,
-        `--filename=${how === 'randread' ? originPath : scratchPath}`,
-        '--output=/dev/null',
-      ),
-    rateOnly: true,
-    leavesTarget: true,
-  };
-}
-
-/** Reads one and writes the other as `dense` does, with nothing in between: what the disk allows. */
-function fioBoth(): Contender {
-  const both = '--bs=1m --iodepth=8 --ioengine=io_uring --direct=1 --output=/dev/null'.split(' ');
-  return {
-    name: 'disk alone, fio reads and writes',
-    argv: ({ originPath, targetPath, changedBytes }) =>
-      ['fio', ...both, `--size=${changedBytes}`].concat(
-        ['--name=read', '--rw=read', `--filename=${originPath}`],
-        ['--name=write', '--rw=write', '--end_fsync=1', `--filename=${targetPath}`],
-      ),
-    rateOnly: true,
   };
 }
