@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { LvmsyncError } from '../errors.js';
-import { lstat, mkdir } from '../files.js';
+import { lstat, makeDirectories } from '../files.js';
 import { reasonOf } from './errno.js';
 
 const PRIVATE_MODE = 0o700;
@@ -24,7 +24,7 @@ export function stateDirectoryPath(asked?: string): string {
 /** Makes the directory. @throws LvmsyncError OPEN_FAILED, also when others can write to it */
 export async function makeStateDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: PRIVATE_MODE });
+    makeDirectories(directory, PRIVATE_MODE);
   } catch (cause) {
     const { words } = reasonOf(cause);
     throw unusable(directory, `cannot be made: ${words}`, 'name another with --state-dir', cause);

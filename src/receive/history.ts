@@ -11,7 +11,7 @@ import type { Engine } from '../block/engine.js';
 import { reasonOf } from '../block/errno.js';
 import { removeFile } from '../block/remove-file.js';
 import { LvmsyncError } from '../errors.js';
-import { mkdir, readFile, realpath } from '../files.js';
+import { makeDirectories, readFile, realpath } from '../files.js';
 import { syncDirectory } from './append-file.js';
 import {
   formatManifest,
@@ -93,7 +93,7 @@ export async function hasHistory(state: TargetState): Promise<boolean> {
 export async function newSnapbackName(state: TargetState): Promise<string> {
   await state.prepare();
   await writing(state, async () => {
-    await mkdir(state.historyPath, { recursive: true, mode: PRIVATE_MODE });
+    makeDirectories(state.historyPath, PRIVATE_MODE);
     await syncDirectory(state.directory);
   });
   const numbers = (await directoryNames(state.historyPath)).map((name) =>

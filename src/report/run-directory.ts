@@ -1,8 +1,9 @@
 /** Where runs in flight can be found: a unix socket for each, for their user alone. */
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { LvmsyncError } from '../errors.js';
+import { makeDirectories } from '../files.js';
 
 const PRIVATE_MODE = 0o700;
 const ACCESS_OF_OTHERS = 0o077;
@@ -25,7 +26,7 @@ export function runDirectoryPath(): string {
 /** Makes the directory where there is none. @throws LvmsyncError OPEN_FAILED */
 export function makeRunDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: PRIVATE_MODE });
+    makeDirectories(directory, PRIVATE_MODE);
   } catch (cause) {
     const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
     throw unusable(directory, `cannot be made: ${errno}`, cause);

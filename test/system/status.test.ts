@@ -178,3 +178,13 @@ test('when others can write to the state directory, then what is in it is not be
   chmodSync(state, 0o777);
   await lvmsyncFails(['status', '--state-dir', state], 6, /can be written to by other users/);
 });
+
+test('when the state directory cannot be made, then that is said and the target is as it was', async () => {
+  const target = delta.target('unmade');
+  const before = readFileSync(target);
+  const options = ['--transactional', '--state-dir', '/proc/lvmsync/state'];
+  const args = ['--apply', delta.path('stream-4'), ...options, target];
+  const said = /the state directory \/proc\/lvmsync\/state cannot be made: .*ENOENT/;
+  await lvmsyncFails(args, 6, said, { timeoutMs: 60_000 });
+  assert.deepEqual(readFileSync(target), before);
+});

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { LvmsyncError } from '../../errors.js';
-import { appendFile, mkdir, readFile } from '../../files.js';
+import { appendFile, makeDirectories, readFile } from '../../files.js';
 import type { SshConfig } from './config.js';
 import {
   type KnownHost,
@@ -105,7 +105,7 @@ async function storeKey(key: Buffer, known: HostKeys, config: SshConfig): Promis
   const path = config.userKnownHostsFiles[0];
   if (path === undefined || path === '/dev/null') return;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(path), 0o700);
     const text = await readText(path);
     const separator = text === '' || text.endsWith('\n') ? '' : '\n';
     const line = knownHostsLine(known.name, key, config.hashKnownHosts);
