@@ -36,6 +36,6 @@ export function makeDirectories(path: string, mode: number): void {
     const parent = dirname(path);
     if (code !== 'ENOENT' || fs.existsSync(parent)) throw error;
     makeDirectories(parent, mode);
-    fs.mkdirSync(path, { mode });
+    makeDirectories(path, mode);
   }
 }

@@ -55,13 +55,19 @@ export function ours(name: string, ...options: string[]): Contender {
   };
 }
 
-export function oursLocal(name: string, ...options: string[]): Contender {
-  return {
-    name,
-    isOurs: true,
-    argv: (volume) => [NODE, lvmsyncPath, '-q', ...options, ...source(volume), volume.targetPath],
-  };
-}
+/** Ours, to a target of this machine. */
+export const oursLocal: Contender = {
+  name: 'lvmsync',
+  isOurs: true,
+  argv: (volume) => [NODE, lvmsyncPath, '-q', ...source(volume), volume.targetPath],
+};
+
+/** The same by its own clock, as fio is timed. */
+export const oursLocalByItself: Contender = {
+  ...oursLocal,
+  argv: (...where) => [...oursLocal.argv(...where), '--json'],
+  ownSeconds: (printed) => (JSON.parse(printed) as { seconds: number }).seconds,
+};
 
 const own = ours('lvmsync, encrypted by ssh2');
 

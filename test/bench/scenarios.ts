@@ -8,6 +8,7 @@ import {
   nbdcopy,
   ours,
   oursLocal,
+  oursLocalByItself,
   oursVerify,
   readBoth,
   rsync,
@@ -81,7 +82,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'tiny',
     title: '655 chunks of 4 KiB of 256 MiB, both ends on this machine',
     plan: tinyPlan,
-    contenders: [oursLocal('lvmsync'), node('node -e 0', '-e', '0'), node('lvmsync --version')],
+    contenders: [oursLocal, node('node -e 0', '-e', '0'), node('lvmsync --version')],
     reference: 'node -e 0',
     runsPerRound: 5,
     withoutProbes: true,
@@ -197,13 +198,7 @@ export const SCENARIOS: readonly Scenario[] = [
       const changedChunks = scattered(originBytes, 4 * KIB, 20, 1);
       return { originBytes, chunkBytes: 4 * KIB, changedChunks, withScratch: true };
     },
-    contenders: [
-      oursLocal('lvmsync'),
-      oursLocal('lvmsync --engine js', '--engine', 'js'),
-      fioOf('randread'),
-      fioOf('randwrite'),
-      fioBoth('random'),
-    ],
+    contenders: [oursLocalByItself, fioOf('randread'), fioOf('randwrite'), fioBoth('random')],
     reference: 'fio randwrite',
   },
   {
