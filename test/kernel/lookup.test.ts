@@ -4,7 +4,6 @@ import { realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createJsEngine } from '#lvmsync/block/js-engine.js';
 import { type ErrorCode, LvmsyncError } from '#lvmsync/errors.js';
 import { checkDataSource } from '#lvmsync/lvm/data-source.js';
@@ -21,6 +20,7 @@ import {
   createVolume,
   removeGroup,
   removeVolumes,
+  untilNextSecond,
 } from '../support/lvm.js';
 
 const MIB = 1024 * 1024;
@@ -161,7 +161,7 @@ kernelTests(import.meta.url, { disks: ['256M'] }, ([disk]) => {
       const snapshot = await findThickSnapshot(snapshotPath);
       const unsuitable = (name: string, words: RegExp) =>
         assertRefused(checkDataSource(snapshot, name), 'DATA_SOURCE_UNSUITABLE', words);
-      await sleep(1100); // LVM knows the time of a snapshot to the second
+      await untilNextSecond();
       const laterPath = await createSnapshot(GROUP, ORIGIN, 'later', 4 * MIB);
       const later = await checkDataSource(snapshot, laterPath);
       assert.equal(later.name, `${GROUP}/later`);

@@ -18,6 +18,7 @@ import {
   createVolume,
   removeGroup,
   removeVolumes,
+  untilNextSecond,
 } from '../support/lvm.js';
 import { lvmsync, lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
 import { repositoryRoot } from '../support/repository.js';
@@ -127,6 +128,7 @@ kernelTests(import.meta.url, { disks: ['192M', '96M'] }, ([sourceDisk, targetDis
   test('when the data comes from a later snapshot there then the target equals that one', async (context) => {
     const { origin, target } = await prepare(context);
     change(origin, 6);
+    await untilNextSecond();
     await make('--snapshot', '-L', `${STORE_BYTES}b`, '-n', 'later', 'far/origin');
     const later = await there.path('/dev/far/later');
     change(origin, 7);

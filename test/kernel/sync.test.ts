@@ -17,6 +17,7 @@ import {
   exceptionCount,
   removeGroup,
   removeVolumes,
+  untilNextSecond,
 } from '../support/lvm.js';
 import { lvmsyncOk } from '../support/lvmsync.js';
 import {
@@ -153,6 +154,7 @@ kernelTests(import.meta.url, { disks: ['192M', '96M'] }, ([disk, receiverDisk]) 
   test('when data comes from a later snapshot then the target equals that one, whatever the origin does', async (context) => {
     const { origin, snapshot, target } = await prepare(context, 4 * KIB);
     writeAt(origin, 9, seededWrites(9, 30, 16 * KIB, ORIGIN_BYTES));
+    await untilNextSecond();
     const later = await createSnapshot('near', 'origin', 'later', 16 * MIB);
     writeAt(origin, 10, seededWrites(10, 30, 16 * KIB, ORIGIN_BYTES));
     await syncAndCompare(snapshot, later, target, ['--data-source', later]);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { mustRun } from './command.js';
 import { fillDevice } from './devices.js';
 
@@ -56,6 +57,12 @@ export async function createSnapshot(
 }
 
 /** Removes volumes, given as `group/name` or as paths. */
+/** LVM knows the time of a snapshot to the second: one that is made now is later for certain. */
+export async function untilNextSecond(): Promise<void> {
+  const second = () => Math.floor(Date.now() / 1000);
+  for (const now = second(); second() === now; ) await delay(10);
+}
+
 export async function removeVolumes(...volumes: string[]): Promise<void> {
   await mustRun('lvremove', ['--quiet', '--force', ...volumes]);
 }
