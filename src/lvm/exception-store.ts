@@ -3,9 +3,9 @@ import { LvmsyncError } from '../errors.js';
 import { createChunkSet } from '../extents/chunk-set.js';
 import type { ExtentSource } from '../extents/extents.js';
 import { isTurnOver, nextTurn } from '../extents/turns.js';
-import { changedError, createSettledReader, readAreas } from './store-areas.js';
+import { changedError, createSettledReader, readAreas, type SettledArea } from './store-areas.js';
 import { damageError } from './store-damage.js';
-import { addEntries, countEntries, ENTRY_WORDS, findEntry } from './store-entries.js';
+import { addEntries, endsList, findEntry } from './store-entries.js';
 import { readStoreHeader, type StoreLayout } from './store-header.js';
 
 /** The chunks of an origin that a snapshot has exceptions for, as extents of the origin. */
@@ -72,16 +72,15 @@ export async function readExceptions(
   const checks = { layout, originChunks, oldChunks, newChunks };
 
   let exceptionCount = 0;
-  for await (const run of readEntries(store, layout, options)) {
-    for (let start = 0; start < run.entryCount; start += ENTRIES_AT_ONCE) {
-      if (isTurnOver()) await nextTurn();
-      const { words, entryCount } = partOf(run, start, ENTRIES_AT_ONCE);
-      const bad = addEntries(checks, words, entryCount);
-      if (bad?.fault === 'old-twice') throw await duplicateError('old', bad.chunk);
-      if (bad?.fault === 'new-twice') throw await duplicateError('new', bad.chunk);
-      if (bad) throw damageError(store, checks, { ...bad, index: exceptionCount + bad.entry });
-      exceptionCount += entryCount;
-    }
+  const stop = await lookThrough(store, layout, options, (words, start, count) => {
+    const found = addEntries(checks, words, start, count);
+    exceptionCount += found === undefined ? count : found.entry - start;
+    return found;
+  });
+  if (stop?.fault === 'old-twice') throw await duplicateError('old', stop.chunk);
+  if (stop?.fault === 'new-twice') throw await duplicateError('new', stop.chunk);
+  if (stop && stop.fault !== 'none') {
+    throw damageError(store, checks, { ...stop, index: exceptionCount });
   }
   const oldTwice = oldChunks.findDuplicate();
   if (oldTwice !== undefined) throw await duplicateError('old', oldTwice);
@@ -122,38 +121,40 @@ export async function readStoreState(
   return { valid, exceptionCount };
 }
 
-/** Entries in the order of the list, in memory that the next ones will overwrite. */
-interface EntryRun {
-  words: Uint32Array;
-  entryCount: number;
-}
+/** Looks at `count` entries from `start` on, in memory that the next ones will overwrite. */
+type Look<Found> = (words: Uint32Array, start: number, count: number) => Found | undefined;
 
-function partOf({ words, entryCount }: EntryRun, start: number, maxEntries: number): EntryRun {
-  const end = Math.min(start + maxEntries, entryCount);
-  return {
-    words: words.subarray(start * ENTRY_WORDS, end * ENTRY_WORDS),
-    entryCount: end - start,
-  };
-}
-
-/** All entries, up to the end of the list or of the store: full areas read ahead, then the tail. */
-async function* readEntries(
+/**
+ * All entries in the order of the list, until `look` has found something: areas whose last entry is
+ * there are read ahead, then the tail, up to the end of the list or of the store. Where the list ends
+ * in the middle of an area though the last entry of that is there, `look` has to see to it.
+ */
+async function lookThrough<Found>(
   store: BlockFile,
   layout: StoreLayout,
   options: ReadExceptionsOptions,
-): AsyncGenerator<EntryRun, void, void> {
-  let area = 0;
-  for await (const run of readAreas(store, layout, readAheadEnd(store, layout, options), options)) {
-    const allEntries = run.areaCount * layout.entriesPerArea;
-    const entryCount = countEntries(run.words, allEntries);
-    const fullAreas = Math.floor(entryCount / layout.entriesPerArea);
-    if (fullAreas > 0) {
-      yield { words: run.words, entryCount: fullAreas * layout.entriesPerArea };
-      area += fullAreas;
+  look: Look<Found>,
+): Promise<Found | undefined> {
+  const { entriesPerArea } = layout;
+  const endArea = readAheadEnd(store, layout, options);
+  let fullAreas = 0;
+  for await (const { words, areaCount } of readAreas(store, layout, endArea, options)) {
+    let full = 0;
+    while (full < areaCount && !endsList(words, (full + 1) * entriesPerArea - 1)) full++;
+    for (let start = 0; start < full * entriesPerArea; start += ENTRIES_AT_ONCE) {
+      if (isTurnOver()) await nextTurn();
+      const count = Math.min(ENTRIES_AT_ONCE, full * entriesPerArea - start);
+      const found = look(words, start, count);
+      if (found !== undefined) return found;
     }
-    if (entryCount < allEntries) break;
+    fullAreas += full;
+    if (full < areaCount) break;
   }
-  yield* readTail(store, layout, area, options);
+  for await (const { words, entryCount } of readTail(store, layout, fullAreas, options)) {
+    const found = look(words, 0, entryCount);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** The entries from an area on, reading it only after the one before was seen to be full. */
@@ -162,7 +163,7 @@ async function* readTail(
   layout: StoreLayout,
   firstArea: number,
   options: Pick<ReadExceptionsOptions, 'engine' | 'signal'>,
-): AsyncGenerator<EntryRun, void, void> {
+): AsyncGenerator<SettledArea, void, void> {
   const readSettled = createSettledReader(store, layout, options);
   for (let area = firstArea; area < layout.areaCount; area++) {
     const settled = await readSettled(area);
@@ -192,15 +193,16 @@ async function findTwo(
 ): Promise<number[]> {
   const found: number[] = [];
   let before = 0;
-  for await (const { words, entryCount } of readEntries(store, layout, options)) {
-    let entry = findEntry(words, 0, entryCount, which, chunk);
+  await lookThrough(store, layout, options, (words, start, count) => {
+    const end = start + count;
+    let entry = findEntry(words, start, end, which, chunk);
     while (entry >= 0) {
-      found.push(before + entry);
-      if (found.length === 2) return found;
-      entry = findEntry(words, entry + 1, entryCount, which, chunk);
+      found.push(before + entry - start);
+      entry = findEntry(words, entry + 1, end, which, chunk);
     }
-    before += entryCount;
-  }
+    before += count;
+    return found.length < 2 ? undefined : found;
+  });
   return found;
 }
 

@@ -21,11 +21,17 @@ export type EntryFault =
   | 'old-twice'
   | 'new-twice';
 
-/** A bad entry: its index in what was looked at, what is wrong, and the chunk number that is. */
+/** A bad entry: its index in the words, what is wrong, and the chunk number that is. */
 export interface BadEntry {
   entry: number;
   fault: EntryFault;
   chunk: number;
+}
+
+/** The entry that ends the list. */
+export interface ListEnd {
+  entry: number;
+  fault: 'none';
 }
 
 /** An entry is the origin's chunk and the store's chunk, each a low and a high word. */
@@ -41,24 +47,30 @@ const anyOlds = new Float64Array(CHUNKS_AT_ONCE);
 const anyNews = new Float64Array(CHUNKS_AT_ONCE);
 
 /** The list ends at the first entry that points at the store's chunk 0, its header. */
-export function countEntries(words: Uint32Array, maxEntries: number): number {
-  for (let entry = 0; entry < maxEntries; entry++) {
-    const word = entry * ENTRY_WORDS;
-    if (words[word + 2] === 0 && words[word + 3] === 0) return entry;
-  }
-  return maxEntries;
+export function endsList(words: Uint32Array, entry: number): boolean {
+  const word = entry * ENTRY_WORDS + NEW_WORD;
+  return words[word] === 0 && words[word + 1] === 0;
 }
 
-/** Adds the first `count` entries to the sets, up to the first that is bad. */
+/** How many entries there are up to the end of the list. */
+export function countEntries(words: Uint32Array, maxEntries: number): number {
+  let count = 0;
+  while (count < maxEntries && !endsList(words, count)) count++;
+  return count;
+}
+
+/** Adds `count` entries from `start` on to the sets, up to the first that is bad or ends the list. */
 export function addEntries(
   checks: EntryChecks,
   words: Uint32Array,
+  start: number,
   count: number,
-): BadEntry | undefined {
+): BadEntry | ListEnd | undefined {
   const partEntries = Math.min(CHUNKS_AT_ONCE, checks.layout.entriesPerArea);
-  for (let start = 0; start < count; start += partEntries) {
-    const bad = addPart(checks, words, start, Math.min(start + partEntries, count));
-    if (bad) return bad;
+  const end = start + count;
+  for (let first = start; first < end; first += partEntries) {
+    const stop = addPart(checks, words, first, Math.min(first + partEntries, end));
+    if (stop) return stop;
   }
   return undefined;
 }
@@ -68,7 +80,7 @@ function addPart(
   words: Uint32Array,
   start: number,
   end: number,
-): BadEntry | undefined {
+): BadEntry | ListEnd | undefined {
   const { oldChunks, newChunks } = checks;
   const firstNew = takeOrdinary(checks, words, start, end);
   if (firstNew === 0 || !newChunks.addRun(firstNew, end - start)) {
@@ -118,7 +130,7 @@ function addAny(
   words: Uint32Array,
   start: number,
   end: number,
-): BadEntry | undefined {
+): BadEntry | ListEnd | undefined {
   const outside = takeAny(checks, words, start, end);
   const count = (outside?.entry ?? end) - start;
   // What is wrong is told of the first entry that is bad, and of its old chunk before its new one.
@@ -133,16 +145,17 @@ function addAny(
   return outside;
 }
 
-/** Leaves in `anyOlds` and `anyNews` what is inside. @returns the first entry that is not */
+/** Leaves in `anyOlds` and `anyNews` what is inside. @returns the first entry that is not, or the end */
 function takeAny(
   { originChunks, layout }: EntryChecks,
   words: Uint32Array,
   start: number,
   end: number,
-): BadEntry | undefined {
+): BadEntry | ListEnd | undefined {
   const { storeChunks } = layout;
   const areaStride = layout.entriesPerArea + 1;
   for (let entry = start; entry < end; entry++) {
+    if (endsList(words, entry)) return { entry, fault: 'none' };
     const old = chunkAt(words, entry, OLD_WORD);
     if (old >= originChunks) return { entry, fault: 'old-outside', chunk: old };
     const stored = chunkAt(words, entry, NEW_WORD);
@@ -163,16 +176,16 @@ function chunkAt(words: Uint32Array, entry: number, firstWord: number): number {
   return words[word + 1]! * HIGH_WORD + words[word]!;
 }
 
-/** The first entry from `start` to before `count` that has `chunk` as its old or new chunk, or -1. */
+/** The first entry from `start` to before `end` that has `chunk` as its old or new chunk, or -1. */
 export function findEntry(
   words: Uint32Array,
   start: number,
-  count: number,
+  end: number,
   which: 'old' | 'new',
   chunk: number,
 ): number {
   const firstWord = which === 'old' ? OLD_WORD : NEW_WORD;
-  for (let entry = start; entry < count; entry++) {
+  for (let entry = start; entry < end; entry++) {
     if (chunkAt(words, entry, firstWord) === chunk) return entry;
   }
   return -1;

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createChunkBitmap } from '#lvmsync/extents/chunk-bitmap.js';
 import { createChunkSet } from '#lvmsync/extents/chunk-set.js';
-import { addEntries, type BadEntry, type EntryFault } from '#lvmsync/lvm/store-entries.js';
+import {
+  addEntries,
+  type BadEntry,
+  type EntryFault,
+  type ListEnd,
+} from '#lvmsync/lvm/store-entries.js';
 import {
   areaChunk,
   dataChunk,
@@ -52,12 +57,12 @@ function add(
   pairs: readonly ExceptionPair[],
   sizes: Sizes,
   checks = checksFor(sizes),
-): BadEntry | undefined {
+): BadEntry | ListEnd | undefined {
   const bytes = encodeEntries(pairs);
   const words = new Uint32Array(
     bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length),
   );
-  return addEntries(checks, words, pairs.length);
+  return addEntries(checks, words, 0, pairs.length);
 }
 
 /** As the kernel hands the store's chunks out; the origin's from `firstOld` on. */
@@ -68,10 +73,11 @@ function allocated({ chunkBytes }: Sizes, count: number, firstOld = 0): Exceptio
 }
 
 /** The same checks, one entry at a time. */
-function expected(pairs: readonly ExceptionPair[], sizes: Sizes): BadEntry | undefined {
+function expected(pairs: readonly ExceptionPair[], sizes: Sizes): BadEntry | ListEnd | undefined {
   const oldSeen = new Set<number>();
   const newSeen = new Set<number>();
   for (const [entry, [old, stored]] of pairs.entries()) {
+    if (stored === 0) return { entry, fault: 'none' };
     if (old >= sizes.originChunks) return { entry, fault: 'old-outside', chunk: old };
     if (stored >= sizes.storeChunks) return { entry, fault: 'new-outside', chunk: stored };
     if ((stored - 1) % (sizes.entriesPerArea + 1) === 0)
@@ -147,6 +153,13 @@ for (const sizes of SIZES) {
           fault: 'new-twice',
           chunk: stored,
         });
+      }
+    });
+
+    test('when one points at the header then the list ends there', () => {
+      for (const entry of [0, 1, 255, 256, 600, maxEntries - 1]) {
+        const pairs = allocated(sizes, maxEntries).with(entry, [originChunks, 0]);
+        assert.deepEqual(add(pairs, sizes), { entry, fault: 'none' });
       }
     });
 
