@@ -185,9 +185,9 @@ function mostMemory({ scenarios }: Results): string | undefined {
     const rows = scenarios
       .filter(({ name }) => (name === METADATA) === isMetadata)
       .flatMap(({ rows }) => rows);
-    const sizes = rows.flatMap(({ runs }) =>
-      runs.flatMap(({ rssNear, rssFar }) => [rssNear ?? [], rssFar ?? []].flat()),
-    );
+    const sizes = rows
+      .flatMap(({ runs }) => runs.flatMap(({ rssNear, rssFar }) => [rssNear, rssFar]))
+      .filter((bytes) => bytes !== undefined);
     return sizes.length === 0 ? '-' : (Math.max(...sizes) / 2 ** 20).toFixed(0);
   };
   const both = `${most(true)} / ${most(false)}`;

@@ -26,13 +26,15 @@ export function fioOptions(blockBytes: '4k' | '1m', depth: number): string[] {
   ];
 }
 
+/** Single chunks anywhere, as many at once as lvmsync has in flight; the same ones in each run. */
+const SCATTERED = [...fioOptions('4k', 128), '--randrepeat=1'];
+
 /** The same number of requests of the same size at the same depth. */
 export function fioOf(how: 'randread' | 'randwrite'): Contender {
   return {
     name: `fio ${how}`,
     argv: ({ originPath, scratchPath, changedBytes }) =>
-      ['fio', '--name=bench', `--rw=${how}`, ...fioOptions('4k', 128)].concat(
-        '--randrepeat=1',
+      ['fio', '--name=bench', `--rw=${how}`, ...SCATTERED].concat(
         '--end_fsync=1',
         `--io_size=${changedBytes}`,
         `--filename=${how === 'randread' ? originPath : scratchPath}`,
@@ -46,7 +48,7 @@ export function fioOf(how: 'randread' | 'randwrite'): Contender {
 /** Reads one and writes the other at once, as a transfer does: what the disk allows. */
 export function fioBoth(pattern: 'sequential' | 'random'): Contender {
   const isRandom = pattern === 'random';
-  const options = isRandom ? [...fioOptions('4k', 128), '--randrepeat=1'] : fioOptions('1m', 8);
+  const options = isRandom ? SCATTERED : fioOptions('1m', 8);
   const [read, write] = isRandom ? ['randread', 'randwrite'] : ['read', 'write'];
   return {
     name: 'disk alone, fio reads and writes',

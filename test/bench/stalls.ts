@@ -7,10 +7,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
+import { readFileSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeDirectories } from '#lvmsync/files.js';
 
 /** From and to, in milliseconds of the machine's own clock (CLOCK_MONOTONIC). */
 export interface Stall {
@@ -96,8 +97,7 @@ export function stallsIn(trace: string): Stall[] {
 
 /** Of the timers that `pids` start, and of all that come. */
 function prepareTrace(pids: readonly number[]): void {
-  // Not `recursive`, with which Node tries forever where tracefs is not mounted.
-  if (!existsSync(TRACE)) mkdirSync(TRACE);
+  makeDirectories(TRACE, 0o700);
   setTrace('tracing_on', '0');
   setTrace('trace_clock', 'mono');
   setTrace('buffer_size_kb', `${TRACE_KIB}`);

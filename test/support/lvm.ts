@@ -56,13 +56,13 @@ export async function createSnapshot(
   return `/dev/${group}/${name}`;
 }
 
-/** Removes volumes, given as `group/name` or as paths. */
 /** LVM knows the time of a snapshot to the second: one that is made now is later for certain. */
 export async function untilNextSecond(): Promise<void> {
   const second = () => Math.floor(Date.now() / 1000);
   for (const now = second(); second() === now; ) await delay(10);
 }
 
+/** Removes volumes, given as `group/name` or as paths. */
 export async function removeVolumes(...volumes: string[]): Promise<void> {
   await mustRun('lvremove', ['--quiet', '--force', ...volumes]);
 }
