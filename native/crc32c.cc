@@ -45,6 +45,8 @@ constexpr Tables kTables = MakeTables();
 // The instruction takes three cycles but can begin anew in each: three lanes keep it busy. Three
 // lanes of 170 words are a block of 4 KiB but for its last two words.
 constexpr size_t kLaneBytes = 170 * kStep;
+constexpr size_t kLanesBytes = 3 * kLaneBytes;
+constexpr size_t kCacheLineBytes = 64;
 
 // What `kLaneBytes` zeroes behind it make of a CRC register, which is linear in its bits.
 using SkipTables = std::array<std::array<uint32_t, 256>, 4>;
@@ -106,10 +108,17 @@ LVMSYNC_CRC32C_TARGET inline uint32_t AddByte(uint32_t crc, uint8_t byte) {
 
 LVMSYNC_CRC32C_TARGET uint32_t ByInstruction(uint32_t seed, const uint8_t* data, size_t bytes) {
   uint32_t crc = ~seed;
-  for (; bytes >= 3 * kLaneBytes; bytes -= 3 * kLaneBytes, data += 3 * kLaneBytes) {
+  for (; bytes >= kLanesBytes; bytes -= kLanesBytes, data += kLanesBytes) {
     uint32_t second = 0;
     uint32_t third = 0;
+    // The processor hardly reads ahead of three lanes that each begin anew in every page.
+    const uint8_t* const ahead = bytes >= 2 * kLanesBytes ? data + kLanesBytes : data;
     for (size_t at = 0; at < kLaneBytes; at += kStep) {
+      if (at % kCacheLineBytes == 0) {
+        for (size_t line = 0; line < 3; ++line) {
+          __builtin_prefetch(ahead + 3 * at + line * kCacheLineBytes);
+        }
+      }
       crc = AddWord(crc, data + at);
       second = AddWord(second, data + kLaneBytes + at);
       third = AddWord(third, data + 2 * kLaneBytes + at);
