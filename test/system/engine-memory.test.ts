@@ -67,7 +67,7 @@ test('when memory is given back then it goes at once, but for what is under way 
   assert.ok(before - process.memoryUsage.rss() > 32 * MIB);
 });
 
-test('when a transfer has its buffers then V8 counts none of them, and what is beyond', async () => {
+test('when a transfer has its buffers then V8 counts none of them up to Node 22, and what is beyond', async () => {
   const script = `
     const addon = require('node-gyp-build')(${JSON.stringify(repositoryRoot)});
     const held = [];
@@ -100,7 +100,8 @@ test('when a transfer has its buffers then V8 counts none of them, and what is b
   const looks = stdout.toString().split('#').slice(0, -1);
   const counted = looks.map((said) => Number([...said.matchAll(COUNTED)].at(-1)?.[1]));
   const buffers = counted.map((kibibytes) => Math.round(kibibytes / 4096));
-  assert.deepEqual(buffers, [0, 8, 8, 0, 1]);
+  const major = Number.parseInt(process.versions.node, 10);
+  assert.deepEqual(buffers, major < 23 ? [0, 8, 8, 0, 1] : [32, 40, 40, 0, 33]);
 });
 
 async function dataFile(t: TestContext, bytes: number): Promise<string> {

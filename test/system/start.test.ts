@@ -84,6 +84,8 @@ describe('only what a command needs is loaded', () => {
     );
   });
 
+  // It is not to be compiled for the V8 of Node 26.
+  const canHave = Number.parseInt(process.versions.node, 10) < 26;
   for (const isThere of [true, false]) {
     test(`when ssh2's addon is ${isThere ? '' : 'not '}there then its WebAssembly is ${isThere ? 'not ' : ''}made`, async () => {
       const withoutAddon = `
@@ -95,13 +97,17 @@ describe('only what a command needs is loaded', () => {
         };`;
       const script = `
         ${isThere ? '' : withoutAddon}
+        let made = false;
+        const { instantiate } = WebAssembly;
+        WebAssembly.instantiate = (...call) => {
+          made = true;
+          return instantiate(...call);
+        };
         const { loadBundle } = require(${JSON.stringify(join(repositoryRoot, 'bin/load.cjs'))});
         const ciphers = loadBundle('ssh2').exports['ssh2/lib/protocol/crypto.js']();
-        ciphers.init.then(() => {
-          console.log(ciphers.bindingAvailable, process.memoryUsage().external > ${16 << 20});
-        });`;
+        ciphers.init.then(() => console.log(ciphers.bindingAvailable, made));`;
       const { stdout } = await runCommand(process.execPath, ['-e', script]);
-      assert.equal(stdout.toString(), `${isThere} ${!isThere}\n`);
+      assert.equal(stdout.toString(), isThere && canHave ? 'true false\n' : 'false true\n');
     });
   }
 
