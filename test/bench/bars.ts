@@ -110,6 +110,17 @@ export function barsOf(results: Results): string {
       seen: () => ratio(results, METADATA, 'lvmsync, native, 25 million', 'fio, 25 million'),
     },
     {
+      what: 'the same, against fio beside an endless loop, as parsing is one to the disk',
+      wanted: '-',
+      seen: () =>
+        ratio(
+          results,
+          METADATA,
+          'lvmsync, native, 25 million',
+          'fio, 25 million, beside an endless loop',
+        ),
+    },
+    {
       what: 'parsing exceptions, million/s',
       wanted: '>= 50',
       seen: () => fact(results, 'lvmsync, native, 25 million: parsing alone, million/s'),

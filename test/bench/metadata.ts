@@ -2,7 +2,7 @@
  * How fast the list of exceptions is read and how much memory it takes: a made store with chunks
  * of 4 KiB, scattered over an origin of 400 GiB, each reading in a process of its own.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -64,6 +64,7 @@ export function measureMetadata(options: MetadataOptions): ScenarioResult {
       { name: `lvmsync, ${engine}, ${millions}`, bytes, runs: [] },
     ]);
     const fio: Row = { name: `${FIO}, ${millions}`, bytes, runs: [] };
+    const besideLoop: Row = { name: `${fio.name}, beside an endless loop`, bytes, runs: [] };
     for (let round = 1; round <= rounds; round++) {
       for (const [engine, row] of engines) {
         const { exceptions, ...reading } = readInChild(path, engine);
@@ -74,9 +75,12 @@ export function measureMetadata(options: MetadataOptions): ScenarioResult {
         note(`${row.name}: held in MiB`, reading.heldBytes / 2 ** 20);
         say(`${METADATA}: round ${round}: ${row.name}: ${timeOf(reading.readSeconds)}`);
       }
-      if (hasFio) fio.runs.push({ seconds: scanSeconds(path, count) });
+      if (!hasFio) continue;
+      fio.runs.push({ seconds: scanSeconds(path, count) });
+      const seconds = besideEndlessLoop(() => scanSeconds(path, count));
+      besideLoop.runs.push({ seconds });
     }
-    rows.push(...engines.map(([, row]) => row), ...(hasFio ? [fio] : []));
+    rows.push(...engines.map(([, row]) => row), ...(hasFio ? [besideLoop, fio] : []));
     rmSync(path);
   }
   const facts = Object.fromEntries(
@@ -104,6 +108,17 @@ function scanSeconds(path: string, count: number): number {
     `--io_size=${Math.ceil(count / perArea) * CHUNK_BYTES}`,
   ];
   return fioSeconds(execFileSync('fio', [...options, ...fioOptions('4k', 64)]).toString());
+}
+
+/** Parsing keeps a core busy, too, which a disk's host may have no other one for. */
+function besideEndlessLoop<T>(work: () => T): T {
+  const loop = ['sh', '-c', 'while :; do :; done'];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...loop], { stdio: 'ignore' });
+  try {
+    return work();
+  } finally {
+    child.kill('SIGKILL');
+  }
 }
 
 async function read(path: string, engineName: 'native' | 'js'): Promise<void> {
