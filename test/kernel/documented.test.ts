@@ -153,7 +153,7 @@ kernelTests(import.meta.url, { disks: ['64G', '256M'] }, ([disk, receiverDisk]) 
     mkdirSync(DIRECTORY, { recursive: true });
     mkdirSync('/srv/data', { recursive: true });
     appendFileSync('/etc/fstab', '/dev/vg/data /srv/data ext4 noauto 0 0\n');
-    symlinkSync(lvmsyncPath, '/usr/local/bin/lvmsync');
+    symlinkSync(lvmsyncPath, '/usr/bin/lvmsync');
     writeFileSync('/usr/bin/systemctl', '#!/bin/sh\n');
 
     await mustRun('mkfs.ext4', ['-q', '-F', '/dev/vg/data']);
