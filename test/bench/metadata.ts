@@ -10,6 +10,7 @@ import { loadEngine } from '#lvmsync/block/engines.js';
 import { createChunkSet } from '#lvmsync/extents/chunk-set.js';
 import { ENTRIES_AT_ONCE, readExceptions } from '#lvmsync/lvm/exception-store.js';
 import { addEntries } from '#lvmsync/lvm/store-entries.js';
+import { NOT_LONGER_THAN_US } from '../support/command.js';
 import { areaChunk, dataChunk, entriesPerArea, storeBytesFor } from '../support/cow-store.js';
 import { fioOptions, fioSeconds } from './fio.js';
 import { type Row, type ScenarioResult, timeOf } from './results.js';
@@ -77,8 +78,7 @@ export function measureMetadata(options: MetadataOptions): ScenarioResult {
       }
       if (!hasFio) continue;
       fio.runs.push({ seconds: scanSeconds(path, count) });
-      const seconds = besideEndlessLoop(() => scanSeconds(path, count));
-      besideLoop.runs.push({ seconds });
+      besideLoop.runs.push({ seconds: besideEndlessLoop(() => scanSeconds(path, count)) });
     }
     rows.push(...engines.map(([, row]) => row), ...(hasFio ? [besideLoop, fio] : []));
     rmSync(path);
@@ -112,8 +112,8 @@ function scanSeconds(path: string, count: number): number {
 
 /** Parsing keeps a core busy, too, which a disk's host may have no other one for. */
 function besideEndlessLoop<T>(work: () => T): T {
-  const loop = ['sh', '-c', 'while :; do :; done'];
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...loop], { stdio: 'ignore' });
+  const [program, ...args] = [...NOT_LONGER_THAN_US, 'sh', '-c', 'while :; do :; done'];
+  const child = spawn(program, args, { stdio: 'ignore' });
   try {
     return work();
   } finally {

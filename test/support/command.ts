@@ -19,6 +19,9 @@ export interface CommandOptions {
   timeoutMs?: number;
 }
 
+/** Words before a command that must not outlive this process, however that ends. */
+export const NOT_LONGER_THAN_US = ['setpriv', '--pdeathsig', 'KILL'] as const;
+
 /** Runs a program to its end and resolves whatever its status was. */
 export function runCommand(
   program: string,

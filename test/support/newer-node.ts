@@ -7,6 +7,12 @@ import { repositoryRoot } from './repository.js';
 /** One version of each line of Node that lvmsync runs on. */
 export const NODE_VERSIONS = { 20: '20.19.0', 22: '22.23.3', 24: '24.21.0' } as const;
 
+/** Of the Node that runs the tests. */
+export const nodeMajor = Number.parseInt(process.versions.node, 10);
+
+/** ssh2's addon is not to be compiled for the V8 of Node 26. */
+export const canHaveSsh2Addon = nodeMajor < 26;
+
 /** A Node with zstd, beside the one that runs the tests. */
 export async function nodeWithZstd(): Promise<string> {
   return hasZstd ? process.execPath : fetchNode(NODE_VERSIONS[22]);

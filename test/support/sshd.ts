@@ -13,7 +13,7 @@ import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mustRun, runCommand } from './command.js';
+import { mustRun, NOT_LONGER_THAN_US, runCommand } from './command.js';
 import { repositoryRoot } from './repository.js';
 
 export type HostKeyType = 'ed25519' | 'ecdsa' | 'rsa';
@@ -207,7 +207,7 @@ async function listen(
   writeFileSync(logFile, '');
   const [program = SSHD, ...args] = [
     ...(options.commandPrefix ?? []),
-    ...['setpriv', '--pdeathsig', 'KILL'], // a test that is killed leaves no server behind
+    ...NOT_LONGER_THAN_US,
     ...[SSHD, '-D', '-e', '-f', configFile],
   ];
   const log = openSync(logFile, 'a');
