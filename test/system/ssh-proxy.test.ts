@@ -66,8 +66,15 @@ test('when the jump host refuses to forward then the error names it', async () =
 test('when the jump host dies midway then the channel says the connection was lost', async () => {
   const transport = transportTo(target, { configPath: await configWith('ProxyJump jump') });
   const channel = await transport.open(['cat'], () => {});
+  let isOver = false;
+  // In every turn, so that something is written between what tells of the end and the end.
+  setImmediate(function writeOn() {
+    channel.input.write(Buffer.alloc(100));
+    if (!isOver) setImmediate(writeOn);
+  });
   await jump.cutConnections();
   assert.equal((await channel.end).error?.code, 'CONNECTION_LOST');
+  isOver = true;
   await transport.close();
 });
 

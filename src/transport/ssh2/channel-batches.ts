@@ -54,8 +54,13 @@ export function batchChannels(client: Client, socket: Duplex): (channel: Channel
     insides._write = (data, encoding, callback) => {
       const { outgoing } = insides;
       const { _cipher: cipher, _kexinit: exchange } = protocol;
+      // Once the connection has ended, what is still written vanishes, as ssh2 has it. No write may
+      // fail: the channel would never tell its end, and whoever reads from it wait for ever.
       const isBatch =
-        exchange === undefined && isSealing(cipher) && outgoing.packetSize >= LEAST_PACKET_BYTES;
+        exchange === undefined &&
+        isSealing(cipher) &&
+        !cipher.isFreed &&
+        outgoing.packetSize >= LEAST_PACKET_BYTES;
       if (!isBatch || outgoing.state !== 'open') {
         writeByPacket.call(channel, data, encoding, callback);
         return;
@@ -65,7 +70,7 @@ export function batchChannels(client: Client, socket: Duplex): (channel: Channel
       try {
         sent = send(cipher, outgoing, data.subarray(0, bytes));
       } catch (error) {
-        callback(error as Error);
+        socket.destroy(error as Error);
         return;
       }
       outgoing.window -= sent;

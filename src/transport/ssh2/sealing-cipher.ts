@@ -6,6 +6,8 @@ import type { SshSealer } from '../../block/engine.js';
 export interface SealingCipher extends Cipher {
   /** What it seals counts as packets of the cipher's. */
   readonly sealer: SshSealer;
+  /** Since the connection has ended: nothing is sealed any more, and nothing sent. */
+  isFreed: boolean;
 }
 
 /** How long a packet's length, the length of its padding and its tag are (RFC 5647, section 7). */
@@ -29,9 +31,9 @@ export function sealingCipher(
   sealer: SshSealer,
   { onWrite, seqno }: CipherConfig['outbound'],
 ): SealingCipher {
-  let freed = false;
   const cipher: SealingCipher = {
     sealer,
+    isFreed: false,
     outSeqno: seqno,
     allocPacket(messageBytes) {
       const paddedBytes = PADDING_LENGTH_BYTES + messageBytes + LEAST_PADDING_BYTES;
@@ -44,13 +46,13 @@ export function sealingCipher(
       return packet;
     },
     encrypt(packet) {
-      if (freed) return;
+      if (cipher.isFreed) return;
       sealer.sealPacket(packet);
       onWrite(packet);
       cipher.outSeqno = (cipher.outSeqno + 1) >>> 0;
     },
     free() {
-      freed = true;
+      cipher.isFreed = true;
       sealer.close();
     },
   };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import type { Channel, Client } from 'ssh2';
@@ -10,7 +11,7 @@ const KIB = 1024;
 const TURNS = 100;
 
 /** A channel whose batches are told, and not encrypted. */
-function batched(packetSize: number, exchange?: Buffer) {
+function batched(packetSize: number, exchange?: Buffer, isFreed = false) {
   const batches: { channel: number; packetBytes: number; bytes: number }[] = [];
   const byPacket: number[] = [];
   const sent: Buffer[] = [];
@@ -20,7 +21,7 @@ function batched(packetSize: number, exchange?: Buffer) {
       return data.copy(into);
     },
   };
-  const cipher = { sealer, outSeqno: 2 ** 32 - 1 };
+  const cipher = { sealer, isFreed, outSeqno: 2 ** 32 - 1 };
   const socket = new Duplex({
     read() {},
     write(bytes: Buffer, _encoding, callback) {
@@ -39,7 +40,7 @@ function batched(packetSize: number, exchange?: Buffer) {
   };
   const client = { _protocol: { _cipher: cipher, _kexinit: exchange } };
   batchChannels(client as unknown as Client, socket)(channel as unknown as Channel);
-  return { channel, cipher, batches, byPacket, sent };
+  return { channel, cipher, socket, batches, byPacket, sent };
 }
 
 test('what the window has no room for waits until there is more', async () => {
@@ -75,13 +76,24 @@ test('a server that would take larger packets gets those that all servers take',
   assert.deepEqual(batches, [{ channel: 3, packetBytes: 32 * KIB, bytes: 100 * KIB }]);
 });
 
-for (const [when, packetSize, exchange] of [
-  ['keys are exchanged', 32 * KIB, Buffer.alloc(1)],
-  ['the server takes small packets only', 1 * KIB, undefined],
+for (const [when, packetSize, exchange, isFreed] of [
+  ['keys are exchanged', 32 * KIB, Buffer.alloc(1), false],
+  ['the server takes small packets only', 1 * KIB, undefined, false],
+  ['the connection has ended', 32 * KIB, undefined, true],
 ] as const) {
-  test(`while ${when} ssh2 writes by itself`, () => {
-    const { channel, batches, byPacket } = batched(packetSize, exchange);
+  test(`when ${when} then ssh2 writes by itself`, () => {
+    const { channel, batches, byPacket } = batched(packetSize, exchange, isFreed);
     channel._write(Buffer.alloc(100), 'buffer' as BufferEncoding, () => {});
     assert.deepEqual([batches, byPacket], [[], [100]]);
   });
 }
+
+test('when a packet cannot be sealed then that is the end of the connection', async () => {
+  const { channel, cipher, socket } = batched(32 * KIB);
+  cipher.sealer.sealData = () => {
+    throw new Error('no entropy');
+  };
+  const failed = once(socket, 'error');
+  channel._write(Buffer.alloc(100), 'buffer' as BufferEncoding, () => assert.fail('written'));
+  assert.match(String(await failed), /no entropy/);
+});
