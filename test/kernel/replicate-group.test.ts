@@ -3,8 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { mustRun, runCommand } from '../support/command.js';
+import { mustRun } from '../support/command.js';
 import { writeAt } from '../support/devices.js';
 import { checkOneMoment, startGroupWriter } from '../support/group-writer.js';
 import { type Receiver, startReceiver } from '../support/hosts.js';
@@ -21,7 +20,12 @@ import {
 import { lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
 import { createBlankTarget, listVolumes, migrateWith } from '../support/migration.js';
 import { createRandom } from '../support/random.js';
-import { createTargetGroup, deviceDigest, removeTarget } from '../support/transfer.js';
+import {
+  createTargetGroup,
+  deviceDigest,
+  receiversEnd,
+  removeTarget,
+} from '../support/transfer.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -97,11 +101,6 @@ kernelTests(
     function readNext(): { decided: boolean } | undefined {
       const name = readdirSync(STATE).find((each) => each.endsWith('.replica'));
       return JSON.parse(readFileSync(join(STATE, name!), 'utf8')).next;
-    }
-
-    async function receiversEnd(): Promise<void> {
-      const isThere = () => runCommand('pgrep', ['-f', 'lvmsync.* --apply - .*/dev/far/']);
-      while ((await isThere()).status === 0) await delay(100);
     }
 
     test('when three volumes under one writer are replicated then their targets are of one moment after each run', async (context) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { mustRun } from './command.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { mustRun, runCommand } from './command.js';
 import { assertSameDevices, copyDevice, deviceBytes } from './devices.js';
 import type { Receiver } from './hosts.js';
 import { lvmsyncOk } from './lvmsync.js';
@@ -41,6 +42,12 @@ export async function createTarget(
 
 export async function removeTarget(receiver: Receiver, target: Target): Promise<void> {
   await receiver.mustRun('lvremove', ['--quiet', '--force', target.remotePath]);
+}
+
+/** Resolves once no target has a receiver: that of a broken connection waits for it for a while. */
+export async function receiversEnd(): Promise<void> {
+  const isThere = () => runCommand('pgrep', ['-f', `lvmsync.* --apply - .*/dev/${TARGET_GROUP}/`]);
+  while ((await isThere()).status === 0) await delay(100);
 }
 
 /**
