@@ -9,7 +9,7 @@
 #include "link.h"
 #include "listener.h"
 #include "pages.h"
-#include "tls.h"
+#include "tls_link.h"
 
 namespace lvmsync {
 

@@ -1,6 +1,5 @@
 #include "socket_link.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -15,18 +14,7 @@ int64_t SocketLink::Read(uint8_t* into, size_t bytes, int wait_milliseconds) {
 }
 
 int SocketLink::Write(const uint8_t* from, size_t bytes, const ThreadPool& pool) {
-  while (bytes > 0) {
-    const ssize_t sent = send(socket_.fd(), from, bytes, MSG_NOSIGNAL);
-    if (sent >= 0) {
-      from += sent;
-      bytes -= static_cast<size_t>(sent);
-    } else if (errno == EAGAIN) {
-      if (const int error = Await(socket_.fd(), POLLOUT, Deadline::Never(), pool)) return error;
-    } else if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
+  return SendAll(socket_.fd(), from, bytes, pool);
 }
 
 int SocketLink::End(const ThreadPool&) { return shutdown(socket_.fd(), SHUT_WR) == 0 ? 0 : errno; }

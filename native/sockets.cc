@@ -47,6 +47,21 @@ int Await(int fd, short events, const Deadline& deadline, const ThreadPool& pool
   }
 }
 
+int SendAll(int fd, const uint8_t* from, size_t bytes, const ThreadPool& pool) {
+  while (bytes > 0) {
+    const ssize_t sent = send(fd, from, bytes, MSG_NOSIGNAL);
+    if (sent >= 0) {
+      from += sent;
+      bytes -= static_cast<size_t>(sent);
+    } else if (errno == EAGAIN) {
+      if (const int error = Await(fd, POLLOUT, Deadline::Never(), pool); error != 0) return error;
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
 int ListenOn(const std::string& host, Descriptor* made) {
   std::unique_ptr<addrinfo, void (*)(addrinfo*)> address(nullptr, freeaddrinfo);
   if (const int error = OpenSocket(host, 0, made, &address); error != 0) return error;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -30,6 +31,9 @@ struct SocketAddress {
 
 // Returns 0 when the socket is ready for `events`, or an errno.
 int Await(int fd, short events, const Deadline& deadline, const ThreadPool& pool);
+
+// Sends all of it. Returns 0 or an errno.
+int SendAll(int fd, const uint8_t* from, size_t bytes, const ThreadPool& pool);
 
 // These make a socket that does not block. They return 0, or an errno.
 int ListenOn(const std::string& host, Descriptor* made);

@@ -18,6 +18,7 @@ constexpr size_t kHeaderBytes = 1 + 1 + 4 + 4;
 constexpr uint8_t kChannelDataMessage = 94;
 
 // Of OpenSSL's evp.h.
+constexpr int kEncrypts = 1;
 constexpr int kGetTag = 0x10;
 
 void PutUint32(uint32_t value, uint8_t* into) {
@@ -50,7 +51,8 @@ std::shared_ptr<SshSealer> SshSealer::Create(const uint8_t* key, size_t key_byte
   EvpContext* context = openssl->EVP_CIPHER_CTX_new();
   if (context == nullptr) return nullptr;
   auto made = std::make_shared<SshSealer>(*openssl, context, iv);
-  const bool started = openssl->EVP_EncryptInit_ex(context, cipher, nullptr, key, nullptr) == 1;
+  const bool started =
+      openssl->EVP_CipherInit_ex(context, cipher, nullptr, key, nullptr, kEncrypts) == 1;
   return started ? made : nullptr;
 }
 
@@ -99,18 +101,19 @@ bool SshSealer::SealData(const ChannelData& data, uint8_t* into) {
 
 bool SshSealer::Begin(const uint8_t* length) {
   int done = 0;
-  return library_.EVP_EncryptInit_ex(context_, nullptr, nullptr, nullptr, iv_.data()) == 1 &&
-         library_.EVP_EncryptUpdate(context_, nullptr, &done, length, kLengthBytes) == 1;
+  return library_.EVP_CipherInit_ex(context_, nullptr, nullptr, nullptr, iv_.data(), kEncrypts) ==
+             1 &&
+         library_.EVP_CipherUpdate(context_, nullptr, &done, length, kLengthBytes) == 1;
 }
 
 bool SshSealer::Encrypt(const uint8_t* from, size_t bytes, uint8_t* into) {
   int done = 0;
-  return library_.EVP_EncryptUpdate(context_, into, &done, from, static_cast<int>(bytes)) == 1;
+  return library_.EVP_CipherUpdate(context_, into, &done, from, static_cast<int>(bytes)) == 1;
 }
 
 bool SshSealer::End(uint8_t* tag) {
   int done = 0;
-  if (library_.EVP_EncryptFinal_ex(context_, tag, &done) != 1) return false;
+  if (library_.EVP_CipherFinal_ex(context_, tag, &done) != 1) return false;
   if (library_.EVP_CIPHER_CTX_ctrl(context_, kGetTag, kTagBytes, tag) != 1) return false;
   // RFC 5647, 7.1: the last 8 bytes of the IV count the packets.
   for (size_t byte = kIvBytes; byte > kIvBytes - 8 && ++iv_[byte - 1] == 0; --byte) {
