@@ -21,8 +21,11 @@ const MIB = 1024 * 1024;
 
 /** Where random reads of 4 KiB stop getting faster is 128. */
 export const QUEUE_DEPTH: LimitRange = { min: 1, max: 1024, default: 128 };
-/** Six buffers of a record each keep disk, cipher and disk busy at once; two are the fewest. */
-export const BUFFER_MEMORY: LimitRange = { min: 9 * MIB, max: 256 * MIB, default: 25 * MIB };
+/**
+ * Twelve buffers of a record each keep disk, cipher and disk busy at once, also while one of them stands
+ * still for some milliseconds; two are the fewest.
+ */
+export const BUFFER_MEMORY: LimitRange = { min: 9 * MIB, max: 256 * MIB, default: 49 * MIB };
 
 /** @throws LvmsyncError USAGE for a number out of its range */
 export function completeLimits(wanted: Partial<IoLimits>): IoLimits {
