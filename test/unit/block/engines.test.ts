@@ -111,7 +111,7 @@ test('when there is no addon then auto takes js and says why, and native is an e
 test('when limits are given then the engines keep them, and one out of its range is refused', () => {
   for (const name of ['native', 'js'] as const) {
     const { limits } = loadEngine(name).engine;
-    assert.deepEqual(limits, { queueDepth: 128, bufferMemoryBytes: 25 << 20 });
+    assert.deepEqual(limits, { queueDepth: 128, bufferMemoryBytes: 49 << 20 });
     const wanted = { queueDepth: 1024, bufferMemoryBytes: 9 << 20 };
     assert.deepEqual(loadEngine(name, wanted).engine.limits, wanted);
     for (const wrong of [
