@@ -3,6 +3,7 @@
     'target_name': 'lvmsync',
     'sources': [
       'native/addon.cc',
+      'native/aes_gcm.cc',
       'native/arguments.cc',
       'native/batch.cc',
       'native/batch_operation.cc',

@@ -17,10 +17,6 @@ constexpr size_t kMostPaddingBytes = kLeastPaddingBytes + kBlockBytes - 1;
 constexpr size_t kHeaderBytes = 1 + 1 + 4 + 4;
 constexpr uint8_t kChannelDataMessage = 94;
 
-// Of OpenSSL's evp.h.
-constexpr int kEncrypts = 1;
-constexpr int kGetTag = 0x10;
-
 void PutUint32(uint32_t value, uint8_t* into) {
   for (int byte = 0; byte < 4; ++byte) into[byte] = static_cast<uint8_t>(value >> (24 - 8 * byte));
 }
@@ -47,26 +43,19 @@ std::shared_ptr<SshSealer> SshSealer::Create(const uint8_t* key, size_t key_byte
                                              const uint8_t* iv) {
   const OpenSsl* openssl = FindOpenSsl();
   if (openssl == nullptr) return nullptr;
-  const void* cipher = key_bytes == 16 ? openssl->EVP_aes_128_gcm() : openssl->EVP_aes_256_gcm();
-  EvpContext* context = openssl->EVP_CIPHER_CTX_new();
-  if (context == nullptr) return nullptr;
-  auto made = std::make_shared<SshSealer>(*openssl, context, iv);
-  const bool started =
-      openssl->EVP_CipherInit_ex(context, cipher, nullptr, key, nullptr, kEncrypts) == 1;
-  return started ? made : nullptr;
+  auto made = std::make_shared<SshSealer>(*openssl, iv);
+  return made->cipher_.SetKey(key, key_bytes) ? made : nullptr;
 }
 
-SshSealer::SshSealer(const OpenSsl& library, EvpContext* context, const uint8_t* iv)
-    : library_(library), context_(context) {
+SshSealer::SshSealer(const OpenSsl& library, const uint8_t* iv)
+    : cipher_(library, AesGcm::Use::kSeal) {
   std::copy_n(iv, kIvBytes, iv_.begin());
 }
-
-SshSealer::~SshSealer() { library_.EVP_CIPHER_CTX_free(context_); }
 
 bool SshSealer::SealPacket(uint8_t* packet, size_t bytes) {
   uint8_t* const encrypted = packet + kLengthBytes;
   const size_t encrypted_bytes = bytes - kLengthBytes - kTagBytes;
-  return Begin(packet) && Encrypt(encrypted, encrypted_bytes, encrypted) &&
+  return Begin(packet) && cipher_.Crypt(encrypted, encrypted_bytes, encrypted) &&
          End(encrypted + encrypted_bytes);
 }
 
@@ -86,11 +75,11 @@ bool SshSealer::SealData(const ChannelData& data, uint8_t* into) {
     PutUint32(static_cast<uint32_t>(data_bytes), &header[6]);
     if (!Begin(into)) return false;
     into += kLengthBytes;
-    if (!Encrypt(header.data(), kHeaderBytes, into)) return false;
+    if (!cipher_.Crypt(header.data(), kHeaderBytes, into)) return false;
     into += kHeaderBytes;
-    if (!Encrypt(data.data + at, data_bytes, into)) return false;
+    if (!cipher_.Crypt(data.data + at, data_bytes, into)) return false;
     into += data_bytes;
-    if (!Encrypt(padding.data(), padding_bytes, into)) return false;
+    if (!cipher_.Crypt(padding.data(), padding_bytes, into)) return false;
     into += padding_bytes;
     if (!End(into)) return false;
     into += kTagBytes;
@@ -99,22 +88,10 @@ bool SshSealer::SealData(const ChannelData& data, uint8_t* into) {
   return true;
 }
 
-bool SshSealer::Begin(const uint8_t* length) {
-  int done = 0;
-  return library_.EVP_CipherInit_ex(context_, nullptr, nullptr, nullptr, iv_.data(), kEncrypts) ==
-             1 &&
-         library_.EVP_CipherUpdate(context_, nullptr, &done, length, kLengthBytes) == 1;
-}
-
-bool SshSealer::Encrypt(const uint8_t* from, size_t bytes, uint8_t* into) {
-  int done = 0;
-  return library_.EVP_CipherUpdate(context_, into, &done, from, static_cast<int>(bytes)) == 1;
-}
+bool SshSealer::Begin(const uint8_t* length) { return cipher_.Begin(iv_, length, kLengthBytes); }
 
 bool SshSealer::End(uint8_t* tag) {
-  int done = 0;
-  if (library_.EVP_CipherFinal_ex(context_, tag, &done) != 1) return false;
-  if (library_.EVP_CIPHER_CTX_ctrl(context_, kGetTag, kTagBytes, tag) != 1) return false;
+  if (!cipher_.WriteTag(tag)) return false;
   // RFC 5647, 7.1: the last 8 bytes of the IV count the packets.
   for (size_t byte = kIvBytes; byte > kIvBytes - 8 && ++iv_[byte - 1] == 0; --byte) {
   }

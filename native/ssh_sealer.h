@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "aes_gcm.h"
 #include "openssl.h"
 
 namespace lvmsync {
@@ -25,13 +26,12 @@ size_t SealedBytes(const ChannelData& data);
 // RFC 5647, as aes128-gcm@openssh.com and aes256-gcm@openssh.com have it. For one thread.
 class SshSealer {
  public:
-  static constexpr size_t kIvBytes = 12;
-  static constexpr size_t kTagBytes = 16;
+  static constexpr size_t kIvBytes = AesGcm::kNonceBytes;
+  static constexpr size_t kTagBytes = AesGcm::kTagBytes;
 
   // nullptr when OpenSSL is not there, or refuses; keys are of 16 or 32 bytes.
   static std::shared_ptr<SshSealer> Create(const uint8_t* key, size_t key_bytes, const uint8_t* iv);
-  SshSealer(const OpenSsl& library, EvpContext* context, const uint8_t* iv);
-  ~SshSealer();
+  SshSealer(const OpenSsl& library, const uint8_t* iv);
   SshSealer(const SshSealer&) = delete;
   SshSealer& operator=(const SshSealer&) = delete;
 
@@ -45,12 +45,10 @@ class SshSealer {
  private:
   // Begins a packet, of which the length stands at `length`.
   bool Begin(const uint8_t* length);
-  bool Encrypt(const uint8_t* from, size_t bytes, uint8_t* into);
   bool End(uint8_t* tag);
 
-  const OpenSsl& library_;
-  EvpContext* const context_;
-  std::array<uint8_t, kIvBytes> iv_;
+  AesGcm cipher_;
+  AesGcm::Nonce iv_;
 };
 
 }  // namespace lvmsync

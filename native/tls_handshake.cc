@@ -24,19 +24,20 @@ int HexDigit(char digit) {
   return -1;
 }
 
-// Of a line of a key log: its label, the client's random number, the secret.
-bool ReadSecret(std::string_view line, std::string_view label, TrafficSecret* secret) {
-  if (line.substr(0, label.size()) != label) return false;
-  const size_t hex_digits = 2 * secret->size();
-  if (line.size() < label.size() + hex_digits) return false;
+// Of a line of a key log (its label, the client's random number, the secret), if it has the label.
+void ReadSecret(std::string_view line, std::string_view label,
+                std::optional<TrafficSecret>* secret) {
+  TrafficSecret read;
+  const size_t hex_digits = 2 * read.size();
+  if (line.substr(0, label.size()) != label || line.size() < label.size() + hex_digits) return;
   const std::string_view hex = line.substr(line.size() - hex_digits);
-  for (size_t at = 0; at < secret->size(); ++at) {
+  for (size_t at = 0; at < read.size(); ++at) {
     const int high = HexDigit(hex[2 * at]);
     const int low = HexDigit(hex[2 * at + 1]);
-    if (high < 0 || low < 0) return false;
-    (*secret)[at] = static_cast<uint8_t>(high << 4 | low);
+    if (high < 0 || low < 0) return;
+    read[at] = static_cast<uint8_t>(high << 4 | low);
   }
-  return true;
+  *secret = read;
 }
 
 }  // namespace
@@ -65,8 +66,8 @@ bool TlsHandshake::Attach(int fd) {
 
 void TlsHandshake::TakeSecret(const Ssl* ssl, const char* line) {
   auto* self = static_cast<TlsHandshake*>(FindOpenSsl()->SSL_get_ex_data(ssl, kAppData));
-  if (ReadSecret(line, "CLIENT_TRAFFIC_SECRET_0 ", &self->client_)) self->have_client_ = true;
-  if (ReadSecret(line, "SERVER_TRAFFIC_SECRET_0 ", &self->server_)) self->have_server_ = true;
+  ReadSecret(line, "CLIENT_TRAFFIC_SECRET_0 ", &self->client_);
+  ReadSecret(line, "SERVER_TRAFFIC_SECRET_0 ", &self->server_);
 }
 
 TlsHandshake::Step TlsHandshake::Try() {
@@ -78,7 +79,7 @@ TlsHandshake::Step TlsHandshake::Try() {
   if (done == 1) {
     // OpenSSL counts a handshake by pre-shared key as the resumption of a session.
     const bool by_key = openssl.SSL_session_reused(ssl_) == 1;
-    const bool have_all = by_key && have_client_ && have_server_;
+    const bool have_all = by_key && client_ && server_;
     return {have_all, 0, have_all ? 0 : EPROTO};
   }
   switch (openssl.SSL_get_error(ssl_, done)) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "openssl.h"
 #include "tls_context.h"
@@ -38,8 +40,12 @@ class TlsHandshake {
 
   // Once it is done.
   const OpenSsl& library() const { return context_->library(); }
-  const TrafficSecret& own_secret() const { return role_ == TlsRole::kClient ? client_ : server_; }
-  const TrafficSecret& peer_secret() const { return role_ == TlsRole::kClient ? server_ : client_; }
+  const TrafficSecret& own_secret() const {
+    return role_ == TlsRole::kClient ? *client_ : *server_;
+  }
+  const TrafficSecret& peer_secret() const {
+    return role_ == TlsRole::kClient ? *server_ : *client_;
+  }
 
  private:
   bool Attach(int fd);
@@ -47,10 +53,8 @@ class TlsHandshake {
   const std::shared_ptr<const TlsContext> context_;
   Ssl* const ssl_;
   const TlsRole role_;
-  TrafficSecret client_;
-  TrafficSecret server_;
-  bool have_client_ = false;
-  bool have_server_ = false;
+  std::optional<TrafficSecret> client_;
+  std::optional<TrafficSecret> server_;
 };
 
 }  // namespace lvmsync

@@ -22,7 +22,6 @@ constexpr size_t kReceivedBytes = kRecordsAtOnce * kSealedRecordBytes;
 static_assert(kReceivedBytes >= kMostRecordBytes);
 
 constexpr uint8_t kWarning = 1;
-constexpr uint8_t kCloseNotify = 0;
 
 }  // namespace
 
@@ -66,8 +65,8 @@ TlsHandshake::Step TlsLink::TryHandshake() {
   const TlsHandshake::Step step = handshake_->Try();
   if (!step.done) return step;
   const OpenSsl& openssl = handshake_->library();
-  auto seal = RecordKeys::Create(openssl, handshake_->own_secret(), RecordKeys::Use::kSeal);
-  auto open = RecordKeys::Create(openssl, handshake_->peer_secret(), RecordKeys::Use::kOpen);
+  auto seal = RecordKeys::Create(openssl, handshake_->own_secret(), AesGcm::Use::kSeal);
+  auto open = RecordKeys::Create(openssl, handshake_->peer_secret(), AesGcm::Use::kOpen);
   if (seal == nullptr || open == nullptr) return {false, 0, EPROTO};
   sealer_.emplace(std::move(seal));
   opener_.emplace(std::move(open));

@@ -10,16 +10,11 @@ namespace lvmsync {
 
 namespace {
 
-constexpr size_t kTagBytes = 16;
+constexpr size_t kTagBytes = AesGcm::kTagBytes;
 constexpr size_t kKeyBytes = 16;
 // Records for one key, 1 GiB. RFC 8446, 5.5 allows a few hundred times as much.
 constexpr uint64_t kRecordsPerKey = 1 << 16;
 
-// Of OpenSSL's evp.h.
-constexpr int kGetTag = 0x10;
-constexpr int kSetTag = 0x11;
-
-constexpr uint8_t kCloseNotify = 0;
 constexpr uint8_t kNewSessionTicket = 4;
 constexpr uint8_t kKeyUpdate = 24;
 
@@ -43,10 +38,8 @@ bool ExpandLabel(const OpenSsl& library, const TrafficSecret& secret, std::strin
 }  // namespace
 
 std::unique_ptr<RecordKeys> RecordKeys::Create(const OpenSsl& library, const TrafficSecret& secret,
-                                               Use use) {
-  EvpContext* context = library.EVP_CIPHER_CTX_new();
-  if (context == nullptr) return nullptr;
-  auto keys = std::make_unique<RecordKeys>(library, context, use);
+                                               AesGcm::Use use) {
+  auto keys = std::make_unique<RecordKeys>(library, use);
   return keys->Derive(secret) ? std::move(keys) : nullptr;
 }
 
@@ -61,40 +54,17 @@ bool RecordKeys::Derive(const TrafficSecret& secret) {
   records_ = 0;
   return ExpandLabel(library_, secret, "key", key.data(), key.size()) &&
          ExpandLabel(library_, secret, "iv", iv_.data(), iv_.size()) &&
-         library_.EVP_CipherInit_ex(context_, library_.EVP_aes_128_gcm(), nullptr, key.data(),
-                                    nullptr, static_cast<int>(use_)) == 1;
+         cipher_.SetKey(key.data(), key.size());
 }
 
 bool RecordKeys::Begin(const uint8_t* header) {
   // 5.3: the number of the record, in the last bytes of the IV.
-  std::array<uint8_t, 12> nonce = iv_;
+  AesGcm::Nonce nonce = iv_;
   for (size_t byte = 0; byte < sizeof(records_); ++byte) {
     nonce[nonce.size() - 1 - byte] ^= static_cast<uint8_t>(records_ >> (8 * byte));
   }
   ++records_;
-  int done = 0;
-  return library_.EVP_CipherInit_ex(context_, nullptr, nullptr, nullptr, nonce.data(),
-                                    static_cast<int>(use_)) == 1 &&
-         library_.EVP_CipherUpdate(context_, nullptr, &done, header, kRecordHeaderBytes) == 1;
-}
-
-bool RecordKeys::Crypt(const uint8_t* from, size_t bytes, uint8_t* into) {
-  int done = 0;
-  return library_.EVP_CipherUpdate(context_, into, &done, from, static_cast<int>(bytes)) == 1;
-}
-
-bool RecordKeys::WriteTag(uint8_t* tag) {
-  int done = 0;
-  return library_.EVP_CipherFinal_ex(context_, tag, &done) == 1 &&
-         library_.EVP_CIPHER_CTX_ctrl(context_, kGetTag, kTagBytes, tag) == 1;
-}
-
-bool RecordKeys::CheckTag(const uint8_t* tag) {
-  std::array<uint8_t, kTagBytes> expected;
-  std::copy_n(tag, kTagBytes, expected.begin());
-  int done = 0;
-  return library_.EVP_CIPHER_CTX_ctrl(context_, kSetTag, kTagBytes, expected.data()) == 1 &&
-         library_.EVP_CipherFinal_ex(context_, expected.data(), &done) == 1;
+  return cipher_.Begin(nonce, header, kRecordHeaderBytes);
 }
 
 bool RecordSealer::is_worn() const { return keys_->records() >= kRecordsPerKey; }
@@ -113,9 +83,9 @@ size_t RecordSealer::Seal(ContentType type, const uint8_t* content, size_t bytes
     header[3] = static_cast<uint8_t>(sealed_bytes >> 8);
     header[4] = static_cast<uint8_t>(sealed_bytes);
     end += kRecordHeaderBytes;
-    if (!keys_->Begin(header) || !keys_->Crypt(content, part, end)) return 0;
+    if (!keys_->Begin(header) || !keys_->cipher().Crypt(content, part, end)) return 0;
     end += part;
-    if (!keys_->Crypt(&type_byte, 1, end) || !keys_->WriteTag(end + 1)) return 0;
+    if (!keys_->cipher().Crypt(&type_byte, 1, end) || !keys_->cipher().WriteTag(end + 1)) return 0;
     end += 1 + kTagBytes;
     content += part;
     bytes -= part;
@@ -143,9 +113,9 @@ RecordOpener::Opened RecordOpener::Open(const uint8_t* record, size_t record_byt
   size_t bytes = ContentRoom(record_bytes);
   const uint8_t* const sealed = record + kRecordHeaderBytes;
   uint8_t type = 0;
-  const bool is_whole = keys_->Begin(record) && keys_->Crypt(sealed, bytes, into) &&
-                        keys_->Crypt(sealed + bytes, 1, &type) &&
-                        keys_->CheckTag(sealed + bytes + 1);
+  const bool is_whole = keys_->Begin(record) && keys_->cipher().Crypt(sealed, bytes, into) &&
+                        keys_->cipher().Crypt(sealed + bytes, 1, &type) &&
+                        keys_->cipher().CheckTag(sealed + bytes + 1);
   if (!is_whole) return {Opened::What::kBroken, 0};
   // 5.4: zeroes may follow the type.
   while (type == 0 && bytes > 0) type = into[--bytes];

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "aes_gcm.h"
 #include "openssl.h"
 
 namespace lvmsync {
@@ -16,7 +17,7 @@ namespace lvmsync {
 constexpr size_t kRecordHeaderBytes = 5;
 constexpr size_t kMostContentBytes = 16 << 10;
 // The type of the content behind it, and the tag.
-constexpr size_t kAroundContentBytes = kRecordHeaderBytes + 1 + 16;
+constexpr size_t kAroundContentBytes = kRecordHeaderBytes + 1 + AesGcm::kTagBytes;
 constexpr size_t kSealedRecordBytes = kMostContentBytes + kAroundContentBytes;
 // A peer may pad its own: RFC 8446, 5.2.
 constexpr size_t kMostRecordBytes = kRecordHeaderBytes + kMostContentBytes + 256;
@@ -26,17 +27,16 @@ using TrafficSecret = std::array<uint8_t, 32>;
 
 enum class ContentType : uint8_t { kAlert = 21, kHandshake = 22, kData = 23 };
 
+// The description of an alert that tells the end: 6.1.
+constexpr uint8_t kCloseNotify = 0;
+
 // The keys of one direction. For one thread.
 class RecordKeys {
  public:
-  enum class Use : int { kOpen = 0, kSeal = 1 };
-
   // nullptr when OpenSSL refuses.
   static std::unique_ptr<RecordKeys> Create(const OpenSsl& library, const TrafficSecret& secret,
-                                            Use use);
-  RecordKeys(const OpenSsl& library, EvpContext* context, Use use)
-      : library_(library), context_(context), use_(use) {}
-  ~RecordKeys() { library_.EVP_CIPHER_CTX_free(context_); }
+                                            AesGcm::Use use);
+  RecordKeys(const OpenSsl& library, AesGcm::Use use) : library_(library), cipher_(library, use) {}
   RecordKeys(const RecordKeys&) = delete;
   RecordKeys& operator=(const RecordKeys&) = delete;
 
@@ -48,20 +48,16 @@ class RecordKeys {
   bool Advance();
   // Begins a record with this header.
   bool Begin(const uint8_t* header);
-  bool Crypt(const uint8_t* from, size_t bytes, uint8_t* into);
-  // Ends a record that is sealed.
-  bool WriteTag(uint8_t* tag);
-  // Ends a record that is opened: false as well when it is not what the peer has sealed.
-  bool CheckTag(const uint8_t* tag);
+  // For what comes behind the header.
+  AesGcm& cipher() { return cipher_; }
 
  private:
   bool Derive(const TrafficSecret& secret);
 
   const OpenSsl& library_;
-  EvpContext* const context_;
-  const Use use_;
+  AesGcm cipher_;
   TrafficSecret secret_;
-  std::array<uint8_t, 12> iv_;
+  AesGcm::Nonce iv_;
   uint64_t records_ = 0;
 };
 
