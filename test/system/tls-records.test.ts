@@ -145,11 +145,14 @@ async function withChangedSecond(
   const changeSecond = (record: Buffer, index: number) => (index === 2 ? change(record) : [record]);
   const port = await startProxy(listening.port, changeSecond);
   const [sender, receiver] = await connected(listening, port);
-  for (const letter of 'abc') await sender.write(Buffer.alloc(1000, letter));
-  await sender.end();
-  await read(receiver);
-  receiver.close();
-  sender.close();
+  try {
+    for (const letter of 'abc') await sender.write(Buffer.alloc(1000, letter));
+    await sender.end();
+    await read(receiver);
+  } finally {
+    receiver.close();
+    sender.close();
+  }
 }
 
 function readByEngine(): { port: number; digest: Promise<string> } {
