@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CpuAccount } from './cgroup.js';
 import type { LongTurn } from './probe.cjs';
-import type { Stall, StallWatch } from './stalls.js';
+import { ownMs, type Stall, type StallWatch } from './stalls.js';
 
 export interface Run {
   seconds: number;
@@ -103,13 +103,4 @@ function readProbes(directory: string, stalls: readonly Stall[]): Partial<Run> {
     found.stalledTurns = (found.stalledTurns ?? 0) + stalled.length;
   }
   return found;
-}
-
-/** The kernel counts as CPU time what a core stood still for, too. */
-function ownMs(turn: LongTurn, stalls: readonly Stall[]): number {
-  const lost = stalls
-    .filter(({ core }) => core === turn.core)
-    .map(({ from, to }) => Math.min(to, turn.to) - Math.max(from, turn.from))
-    .filter((ms) => ms > 0);
-  return Math.max(0, turn.ms - lost.reduce((sum, ms) => sum + ms, 0));
 }

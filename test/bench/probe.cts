@@ -17,11 +17,12 @@ interface LoadedList {
 
 /** By the machine's clock and by the CPU time that it took, in milliseconds. */
 export interface LongTurn {
+  /** Before the CPU time was read at its beginning, and after it was read at its end. */
   from: number;
   to: number;
   ms: number;
-  /** At its end. */
-  core: number;
+  /** At its beginning and at its end. */
+  cores: [number, number];
   /** In a run that is past its beginning. */
   isSettled: boolean;
 }
@@ -76,11 +77,14 @@ function lookAtTurns() {
   const loading = hooks.createHistogram();
   const longTurns: LongTurn[] = [];
   let shortMaxMs = 0;
-  let before = cpuNanoseconds();
   let from = now();
+  let before = cpuNanoseconds();
+  let coreBefore = core();
   let loadedBefore = 0;
   const timer = setInterval(() => {
+    const nextFrom = now();
     const cpu = cpuNanoseconds();
+    const coreAfter = core();
     const to = now();
     const loaded = loads + builtins.length;
     const turnNanoseconds = Math.max(1, cpu - before);
@@ -93,11 +97,12 @@ function lookAtTurns() {
         from,
         to,
         ms,
-        core: core(),
+        cores: [coreBefore, coreAfter],
         isSettled: process.uptime() > SETTLED_SECONDS,
       });
     before = cpu;
-    from = to;
+    coreBefore = coreAfter;
+    from = nextFrom;
     loadedBefore = loaded;
   }, 1);
   timer.unref();

@@ -12,6 +12,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeDirectories } from '#lvmsync/files.js';
+import type { LongTurn } from './probe.cjs';
 
 /** From and to, in milliseconds of the machine's own clock (CLOCK_MONOTONIC). */
 export interface Stall {
@@ -93,6 +94,25 @@ export function stallsIn(trace: string): Stall[] {
     }
   }
   return stalls;
+}
+
+/**
+ * What a turn took without the time in which its cores stood still, which the kernel counts as CPU
+ * time, too. On which of them the thread was meanwhile is not known: what both lost at once is left
+ * out once.
+ */
+export function ownMs({ from, to, ms, cores }: LongTurn, stalls: readonly Stall[]): number {
+  const inTurn = stalls
+    .filter((stall) => cores.includes(stall.core) && stall.from < to)
+    .sort((one, other) => one.from - other.from);
+  let lostMs = 0;
+  let seenTo = from;
+  for (const stall of inTurn) {
+    const end = Math.min(stall.to, to);
+    lostMs += Math.max(0, end - Math.max(stall.from, seenTo));
+    seenTo = Math.max(seenTo, end);
+  }
+  return Math.max(0, ms - lostMs);
 }
 
 /** Of the timers that `pids` start, and of all that come. */

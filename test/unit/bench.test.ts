@@ -5,7 +5,7 @@ import { chartOf } from '../bench/chart.js';
 import { peer } from '../bench/contenders.js';
 import { seededContent, withZeroes } from '../bench/content.js';
 import { type Results, slowerThan, tableOf } from '../bench/results.js';
-import { stallsIn } from '../bench/stalls.js';
+import { ownMs, stallsIn } from '../bench/stalls.js';
 import { isSlower, spreadOf } from '../bench/stats.js';
 import { slowOnes, type Taking } from '../bench/taking-part.js';
 
@@ -92,6 +92,18 @@ describe('the figures of the bench', () => {
     const chart = chartOf(results([2]));
     assert.match(chart, /dd &amp; &lt;friends>/);
     assert.match(chart, /500 MB\/s/);
+  });
+
+  test('when a core of a turn stands still then that time is left out of the turn, and once', () => {
+    const turn = { from: 100, to: 130, ms: 25, cores: [0, 1] as [number, number], isSettled: true };
+    const stall = (core: number, from: number, to: number) => ({ core, from, to });
+    assert.equal(ownMs(turn, []), 25);
+    assert.equal(ownMs(turn, [stall(2, 105, 115), stall(0, 80, 100), stall(1, 130, 140)]), 25);
+    assert.equal(ownMs(turn, [stall(0, 90, 104)]), 21);
+    assert.equal(ownMs(turn, [stall(1, 106, 116), stall(0, 105, 115)]), 14);
+    assert.equal(ownMs(turn, [stall(0, 105, 120), stall(1, 107, 109), stall(0, 126, 140)]), 6);
+    assert.equal(ownMs({ ...turn, cores: [0, 0] }, [stall(1, 105, 115)]), 25);
+    assert.equal(ownMs(turn, [stall(0, 100, 130)]), 0);
   });
 });
 
