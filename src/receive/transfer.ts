@@ -42,7 +42,7 @@ export interface TransferOptions {
   snapback?: Snapback | undefined;
   /** Where an interrupted transfer to this target is remembered. */
   progress?: ProgressFile | undefined;
-  /** What takes the records, where that is not the target itself. */
+  /** What takes the records, where that is not the target itself; there is no `progress` then. */
   applier?: RecordApplier | undefined;
   /** How the sender may reach this end with further links. */
   links?: LinkPolicy | undefined;
@@ -101,10 +101,7 @@ export async function receiveTransfer(options: TransferOptions): Promise<Totals>
   watcher?.phase('apply', accept.resume === undefined ? hello.source.extents.bytes : undefined);
   let toldBytes = 0;
   async function apply(link: LinkApplier, header: RecordHeader, from: RecordReader): Promise<void> {
-    const hasBegun = begin();
-    if (options.applier === undefined)
-      hasBegun.catch(() => undefined); // our own waits for it
-    else await hasBegun;
+    begin().catch(() => undefined); // meanwhile; who writes to the target waits for it
     await link.apply(header, from);
     watcher?.advance(applier.dataBytes - toldBytes);
     toldBytes = applier.dataBytes;

@@ -3,27 +3,14 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { describe, test } from 'node:test';
-import type { Engine, EngineLink, TlsListening } from '#lvmsync/block/engine.js';
+import type { Engine } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { loadAddon } from '#lvmsync/block/installation.js';
 import { connectTlsLink, IDENTITY } from '#lvmsync/transport/tls-link.js';
 import { createRandom } from '../support/random.js';
+import { acceptTls, listenTls, PSK, PSK_BYTES, TLS_HOST } from '../support/tls.js';
 
-const HOST = '127.0.0.1';
-const PSK = '7'.repeat(64);
 const { engine } = loadEngine('native');
-
-function listen(identity = IDENTITY): TlsListening {
-  const listening = engine.listenTls?.(HOST, { identity, psk: Buffer.from(PSK, 'hex') });
-  assert.ok(listening !== undefined, 'this Node brings OpenSSL along');
-  return listening;
-}
-
-async function accept(listening: TlsListening): Promise<EngineLink> {
-  const connection = await listening.accept();
-  assert.ok(connection !== undefined);
-  return connection;
-}
 
 /** Who connects: the engine, or Node where that cannot. */
 const CONNECTING = [
@@ -33,15 +20,15 @@ const CONNECTING = [
 
 /** Both ends of a link; the first read of the one completes the handshake of the other. */
 async function connected(connecting: Pick<Engine, 'connectTls'> = {}) {
-  const listening = listen();
+  const listening = listenTls();
   const [link, received] = await Promise.all([
-    connectTlsLink({ host: HOST, port: listening.port, psk: PSK }, 20_000, connecting).then(
+    connectTlsLink({ host: TLS_HOST, port: listening.port, psk: PSK }, 20_000, connecting).then(
       (made) => {
         made.input.write('x');
         return made;
       },
     ),
-    accept(listening).then(async (connection) => {
+    acceptTls(listening).then(async (connection) => {
       const first = Buffer.alloc(1);
       assert.equal(await connection.source.read(first), 1);
       return connection;
@@ -52,7 +39,7 @@ async function connected(connecting: Pick<Engine, 'connectTls'> = {}) {
 
 async function freePort(): Promise<number> {
   const server = createServer();
-  server.listen(0, HOST);
+  server.listen(0, TLS_HOST);
   await once(server, 'listening');
   const address = server.address();
   server.close();
@@ -138,24 +125,24 @@ describe("the native engine's TLS", () => {
 
   test('when nobody listens, or nobody answers, then it says which', async () => {
     const port = await freePort();
-    const connecting = connectTlsLink({ host: HOST, port, psk: PSK }, 20_000, engine);
+    const connecting = connectTlsLink({ host: TLS_HOST, port, psk: PSK }, 20_000, engine);
     await assert.rejects(connecting, { code: 'CONNECT_FAILED', message: /refused/ });
     const silent = createServer(() => {});
-    silent.listen(port, HOST);
+    silent.listen(port, TLS_HOST);
     await once(silent, 'listening');
-    await assert.rejects(connectTlsLink({ host: HOST, port, psk: PSK }, 150, engine), {
-      message: `${HOST} port ${port}: no answer within 0.15 s`,
+    await assert.rejects(connectTlsLink({ host: TLS_HOST, port, psk: PSK }, 150, engine), {
+      message: `${TLS_HOST} port ${port}: no answer within 0.15 s`,
     });
     silent.close();
   });
 
   test('when the listener is closed then nobody is accepted any more', async () => {
-    const listening = listen();
+    const listening = listenTls();
     const waiting = listening.accept();
     listening.close();
     assert.equal(await waiting, undefined);
     assert.equal(await listening.accept(), undefined);
-    const late = connect({ host: HOST, port: listening.port });
+    const late = connect({ host: TLS_HOST, port: listening.port });
     await assert.rejects(once(late, 'connect'), { code: 'ECONNREFUSED' });
   });
 
@@ -165,10 +152,14 @@ describe("the native engine's TLS", () => {
       ['identity', 'somebody', PSK],
     ] as const) {
       test(`when the ${what} is another one then neither end takes it for good, by ${who}`, async () => {
-        const listening = listen(identity);
-        const tried = connectTlsLink({ host: HOST, port: listening.port, psk }, 20_000, connecting);
+        const listening = listenTls(identity);
+        const tried = connectTlsLink(
+          { host: TLS_HOST, port: listening.port, psk },
+          20_000,
+          connecting,
+        );
         tried.catch(() => {});
-        const received = await accept(listening);
+        const received = await acceptTls(listening);
         await assert.rejects(received.source.read(Buffer.alloc(1)), { code: 'READ_FAILED' });
         received.close();
         await assert.rejects(tried, { code: 'CONNECT_FAILED' });
@@ -178,11 +169,11 @@ describe("the native engine's TLS", () => {
   }
 
   test('when somebody speaks no TLS then that is a failure', async () => {
-    const listening = listen();
-    const plain = connect({ host: HOST, port: listening.port });
+    const listening = listenTls();
+    const plain = connect({ host: TLS_HOST, port: listening.port });
     plain.on('error', () => {});
     plain.write('PROTO[4] and no TLS at all, which is longer than a record header');
-    const received = await accept(listening);
+    const received = await acceptTls(listening);
     await assert.rejects(received.source.read(Buffer.alloc(1)), { code: 'READ_FAILED' });
     received.close();
     plain.destroy();
@@ -190,7 +181,7 @@ describe("the native engine's TLS", () => {
   });
 
   test('when the address is none of this machine then it says why', () => {
-    const key = { identity: IDENTITY, psk: Buffer.from(PSK, 'hex') };
+    const key = { identity: IDENTITY, psk: PSK_BYTES };
     assert.throws(() => engine.listenTls?.('192.0.2.1', key), /address/);
     assert.throws(() => engine.listenTls?.('no address', key), /address/);
   });
@@ -200,14 +191,14 @@ describe("the native engine's TLS", () => {
     const psk = Buffer.alloc(32);
     for (const [name, ...values] of [
       ['listenTls', 1, IDENTITY, psk],
-      ['listenTls', HOST, 1, psk],
-      ['listenTls', HOST, IDENTITY, Buffer.alloc(31)],
-      ['listenTls', HOST, IDENTITY, 'text'],
+      ['listenTls', TLS_HOST, 1, psk],
+      ['listenTls', TLS_HOST, IDENTITY, Buffer.alloc(31)],
+      ['listenTls', TLS_HOST, IDENTITY, 'text'],
       ['connectTls', 1, 1, IDENTITY, psk, 1, () => {}],
-      ['connectTls', HOST, 65_536, IDENTITY, psk, 1, () => {}],
-      ['connectTls', HOST, 1, IDENTITY, Buffer.alloc(33), 1, () => {}],
-      ['connectTls', HOST, 1, IDENTITY, psk, -1, () => {}],
-      ['connectTls', HOST, 1, IDENTITY, psk, 1, 1],
+      ['connectTls', TLS_HOST, 65_536, IDENTITY, psk, 1, () => {}],
+      ['connectTls', TLS_HOST, 1, IDENTITY, Buffer.alloc(33), 1, () => {}],
+      ['connectTls', TLS_HOST, 1, IDENTITY, psk, -1, () => {}],
+      ['connectTls', TLS_HOST, 1, IDENTITY, psk, 1, 1],
     ] as const) {
       assert.throws(() => addon[name]?.(...values), TypeError, `${name}(${values.join(', ')})`);
     }

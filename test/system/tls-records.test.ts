@@ -11,10 +11,9 @@ import type { EngineLink, TlsListening } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { IDENTITY, pskServerOptions } from '#lvmsync/transport/tls-link.js';
 import { createRandom } from '../support/random.js';
+import { acceptTls, listenTls, PSK, PSK_BYTES, TLS_HOST } from '../support/tls.js';
 
-const HOST = '127.0.0.1';
-const PSK = '7'.repeat(64);
-const KEY = { identity: IDENTITY, psk: Buffer.from(PSK, 'hex') };
+const KEY = { identity: IDENTITY, psk: PSK_BYTES };
 const MIB = 1 << 20;
 const { engine } = loadEngine('native');
 
@@ -25,21 +24,14 @@ const ENCRYPTED = 23;
 /** Its message is of five bytes (4.6.3), and its type stands behind it. */
 const KEY_UPDATE_BYTES = HEADER_BYTES + 5 + 1 + TAG_BYTES;
 
-const openListeners = new Set<{ close(): void }>();
+const servers = new Set<Server>();
 after(() => {
-  for (const listener of openListeners) listener.close();
+  for (const server of servers) server.close();
 });
 
-function listen(): TlsListening {
-  const listening = engine.listenTls?.(HOST, KEY);
-  assert.ok(listening !== undefined, 'this Node brings OpenSSL along');
-  openListeners.add(listening);
-  return listening;
-}
-
 async function portOf(server: Server): Promise<number> {
-  openListeners.add(server);
-  server.listen(0, HOST);
+  servers.add(server);
+  server.listen(0, TLS_HOST);
   await once(server, 'listening');
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
@@ -47,7 +39,7 @@ async function portOf(server: Server): Promise<number> {
 
 function connectTo(port: number): Promise<EngineLink> {
   assert.ok(engine.connectTls !== undefined);
-  return engine.connectTls({ host: HOST, port }, KEY, 20_000);
+  return engine.connectTls({ host: TLS_HOST, port }, KEY, 20_000);
 }
 
 /** Both ends of a link through `port`; the first read of the one completes the handshake of the other. */
@@ -60,17 +52,11 @@ async function connected(
       await link.write(Buffer.from('x'));
       return link;
     }),
-    accept(listening).then(async (link) => {
+    acceptTls(listening).then(async (link) => {
       assert.equal(await link.source.read(Buffer.alloc(1)), 1);
       return link;
     }),
   ]);
-}
-
-async function accept(listening: TlsListening): Promise<EngineLink> {
-  const link = await listening.accept();
-  assert.ok(link !== undefined);
-  return link;
 }
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
@@ -95,7 +81,7 @@ function startProxy(
   change: (record: Buffer, index: number) => readonly Buffer[],
 ): Promise<number> {
   const server = createServer((near) => {
-    const far = connect(port, HOST);
+    const far = connect(port, TLS_HOST);
     let waiting = Buffer.alloc(0);
     let index = -1; // the last of the handshake
     function take(): Buffer | undefined {
@@ -141,7 +127,7 @@ async function withChangedSecond(
   change: (record: Buffer) => Buffer[],
   read: (receiver: EngineLink) => Promise<void>,
 ): Promise<void> {
-  const listening = listen();
+  const listening = listenTls();
   const changeSecond = (record: Buffer, index: number) => (index === 2 ? change(record) : [record]);
   const port = await startProxy(listening.port, changeSecond);
   const [sender, receiver] = await connected(listening, port);
@@ -156,8 +142,8 @@ async function withChangedSecond(
 }
 
 function readByEngine(): { port: number; digest: Promise<string> } {
-  const listening = listen();
-  const digest = accept(listening).then((link) => digestOf(link, () => MIB));
+  const listening = listenTls();
+  const digest = acceptTls(listening).then((link) => digestOf(link, () => MIB));
   return { port: listening.port, digest };
 }
 
@@ -175,7 +161,15 @@ async function readByNode(): Promise<{ port: number; digest: Promise<string> }> 
 /** OpenSSL's own client, which shows the messages that go and come. */
 function startOpenssl(port: number) {
   const client = spawn('openssl', [
-    ...['s_client', '-connect', `${HOST}:${port}`, '-tls1_3', '-msg', '-record_padding', '4096'],
+    ...[
+      's_client',
+      '-connect',
+      `${TLS_HOST}:${port}`,
+      '-tls1_3',
+      '-msg',
+      '-record_padding',
+      '4096',
+    ],
     ...['-psk', PSK, '-psk_identity', IDENTITY, '-ciphersuites', 'TLS_AES_128_GCM_SHA256'],
   ]);
   let said = '';
@@ -195,7 +189,7 @@ function startOpenssl(port: number) {
 
 describe('records of TLS', () => {
   test('when they are read in small pieces then nothing is lost between the pieces', async () => {
-    const listening = listen();
+    const listening = listenTls();
     const [sender, receiver] = await connected(listening, listening.port);
     const random = createRandom(5);
     const bytes = random.bytes(3 * MIB);
@@ -288,9 +282,9 @@ describe('records of TLS', () => {
   }
 
   test('when OpenSSL pads its records and wants new keys then both ends take them', async () => {
-    const listening = listen();
+    const listening = listenTls();
     const { client, heard, until } = startOpenssl(listening.port);
-    const receiver = await accept(listening);
+    const receiver = await acceptTls(listening);
     const into = Buffer.alloc(100);
     for (const [line, messages] of [
       ['first', []],
