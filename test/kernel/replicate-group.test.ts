@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { mustRun } from '../support/command.js';
+import { endProcess, mustRun } from '../support/command.js';
 import { writeAt } from '../support/devices.js';
 import { checkOneMoment, startGroupWriter } from '../support/group-writer.js';
 import { type Receiver, startReceiver } from '../support/hosts.js';
@@ -80,7 +80,7 @@ kernelTests(
       const paths = targets.map(({ path }) => path);
       let writer: ChildProcess | undefined;
       context.after(async () => {
-        writer?.kill('SIGKILL');
+        if (writer) await endProcess(writer);
         await lvmsyncOk(replicate('--remove'));
         for (const target of targets) await removeTarget(receiver, target);
         await removeVolumes('near/a', 'near/pool');

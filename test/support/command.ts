@@ -1,4 +1,5 @@
-import { type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
 
 /** What a finished program left. */
 export interface CommandResult {
@@ -86,4 +87,10 @@ function commandError(
 ): Error {
   const output = `${result.stdout.subarray(-4000)}${result.stderr.slice(-4000)}`;
   return new Error(`${[program, ...args].join(' ')}: ${what}\n${output}`);
+}
+
+/** Kills a process of ours; it has closed its files then. */
+export async function endProcess(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL');
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { mustRun, runCommand } from './command.js';
+import { endProcess, mustRun } from './command.js';
 import type { Receiver } from './hosts.js';
 import { checkRecords } from './ordered-writer.js';
 import { lvmsyncPath } from './repository.js';
@@ -16,6 +16,7 @@ const ACKNOWLEDGED = '/run/acknowledged';
 const PID = '/run/writer.pid';
 /** For a shell: a killed process lives on for a moment, and keeps its files open. */
 const END_WRITER = `pid=$(cat ${PID}); kill -9 $pid 2>/dev/null; while kill -0 $pid 2>/dev/null; do sleep 0.05; done`;
+const UNMOUNT = `! mountpoint -q ${MOUNT} || umount ${MOUNT}`;
 const SLOTS = 2048;
 const SLOT_BYTES = 4096;
 
@@ -36,7 +37,7 @@ export async function useVolume(path: string, seed: number): Promise<BusyVolume>
   rmSync(ACKNOWLEDGED, { force: true });
   const writer = await startWriter(FILE, seed);
   return {
-    stop: `${END_WRITER}; ! mountpoint -q ${MOUNT} || umount ${MOUNT}`,
+    stop: `${END_WRITER}; ${UNMOUNT}`,
     async check(copy) {
       await mustRun('e2fsck', ['-f', '-n', copy]);
       const mount = '/run/copy';
@@ -49,8 +50,8 @@ export async function useVolume(path: string, seed: number): Promise<BusyVolume>
       }
     },
     async end() {
-      writer.kill('SIGKILL');
-      await runCommand('umount', [MOUNT]);
+      await endProcess(writer);
+      await mustRun('sh', ['-c', UNMOUNT]);
     },
   };
 }
@@ -62,10 +63,7 @@ export async function useBareVolume(path: string, seed: number): Promise<BusyVol
   return {
     stop: END_WRITER,
     check: async (copy) => checkRecords(copy, ACKNOWLEDGED, seed),
-    end: async () => {
-      writer.kill('SIGKILL');
-      if (writer.exitCode === null && writer.signalCode === null) await once(writer, 'exit');
-    },
+    end: () => endProcess(writer),
   };
 }
 

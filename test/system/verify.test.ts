@@ -24,6 +24,7 @@ import {
   verify,
   verifyTarget,
 } from '#lvmsync/index.js';
+import { endProcess } from '../support/command.js';
 import { seededBytes } from '../support/devices.js';
 import { lvmsync, lvmsyncFails, lvmsyncOk } from '../support/lvmsync.js';
 import {
@@ -343,7 +344,7 @@ describe('a source that changes while it is verified', () => {
       assert.match(stderr, /differ again after they were sent/);
       assert.match(stderr, /4096 bytes in 1 range still differ after/);
     } finally {
-      writer.kill('SIGKILL');
+      await endProcess(writer);
     }
     const fd = openSync(restless, 'r+');
     writeSync(fd, content, 30 * MIB, BLOCK_BYTES, 30 * MIB);
