@@ -102,12 +102,12 @@ export function stallsIn(trace: string): Stall[] {
  * out once.
  */
 export function ownMs({ from, to, ms, cores }: LongTurn, stalls: readonly Stall[]): number {
-  const inTurn = stalls
-    .filter((stall) => cores.includes(stall.core) && stall.from < to)
+  const ofCores = stalls
+    .filter((stall) => cores.includes(stall.core))
     .sort((one, other) => one.from - other.from);
   let lostMs = 0;
   let seenTo = from;
-  for (const stall of inTurn) {
+  for (const stall of ofCores) {
     const end = Math.min(stall.to, to);
     lostMs += Math.max(0, end - Math.max(stall.from, seenTo));
     seenTo = Math.max(seenTo, end);

@@ -7,7 +7,7 @@ import { IDENTITY } from '#lvmsync/transport/tls-link.js';
 
 export const TLS_HOST = '127.0.0.1';
 export const PSK = '7'.repeat(64);
-export const PSK_BYTES = Buffer.from(PSK, 'hex');
+export const TLS_KEY = { identity: IDENTITY, psk: Buffer.from(PSK, 'hex') };
 
 const { engine } = loadEngine('native');
 
@@ -18,7 +18,7 @@ after(() => {
 
 /** Until all tests of the file are over, or it is closed. */
 export function listenTls(identity = IDENTITY): TlsListening {
-  const listening = engine.listenTls?.(TLS_HOST, { identity, psk: PSK_BYTES });
+  const listening = engine.listenTls?.(TLS_HOST, { ...TLS_KEY, identity });
   assert.ok(listening !== undefined, 'this Node brings OpenSSL along');
   listeners.add(listening);
   return listening;

@@ -8,7 +8,7 @@ import { loadEngine } from '#lvmsync/block/engines.js';
 import { loadAddon } from '#lvmsync/block/installation.js';
 import { connectTlsLink, IDENTITY } from '#lvmsync/transport/tls-link.js';
 import { createRandom } from '../support/random.js';
-import { acceptTls, listenTls, PSK, PSK_BYTES, TLS_HOST } from '../support/tls.js';
+import { acceptTls, listenTls, PSK, TLS_HOST, TLS_KEY } from '../support/tls.js';
 
 const { engine } = loadEngine('native');
 
@@ -181,9 +181,8 @@ describe("the native engine's TLS", () => {
   });
 
   test('when the address is none of this machine then it says why', () => {
-    const key = { identity: IDENTITY, psk: PSK_BYTES };
-    assert.throws(() => engine.listenTls?.('192.0.2.1', key), /address/);
-    assert.throws(() => engine.listenTls?.('no address', key), /address/);
+    assert.throws(() => engine.listenTls?.('192.0.2.1', TLS_KEY), /address/);
+    assert.throws(() => engine.listenTls?.('no address', TLS_KEY), /address/);
   });
 
   test("when the addon's arguments are wrong then it is a TypeError", () => {

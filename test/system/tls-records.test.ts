@@ -11,9 +11,8 @@ import type { EngineLink, TlsListening } from '#lvmsync/block/engine.js';
 import { loadEngine } from '#lvmsync/block/engines.js';
 import { IDENTITY, pskServerOptions } from '#lvmsync/transport/tls-link.js';
 import { createRandom } from '../support/random.js';
-import { acceptTls, listenTls, PSK, PSK_BYTES, TLS_HOST } from '../support/tls.js';
+import { acceptTls, listenTls, PSK, TLS_HOST, TLS_KEY } from '../support/tls.js';
 
-const KEY = { identity: IDENTITY, psk: PSK_BYTES };
 const MIB = 1 << 20;
 const { engine } = loadEngine('native');
 
@@ -39,7 +38,7 @@ async function portOf(server: Server): Promise<number> {
 
 function connectTo(port: number): Promise<EngineLink> {
   assert.ok(engine.connectTls !== undefined);
-  return engine.connectTls({ host: TLS_HOST, port }, KEY, 20_000);
+  return engine.connectTls({ host: TLS_HOST, port }, TLS_KEY, 20_000);
 }
 
 /** Both ends of a link through `port`; the first read of the one completes the handshake of the other. */
@@ -161,15 +160,8 @@ async function readByNode(): Promise<{ port: number; digest: Promise<string> }> 
 /** OpenSSL's own client, which shows the messages that go and come. */
 function startOpenssl(port: number) {
   const client = spawn('openssl', [
-    ...[
-      's_client',
-      '-connect',
-      `${TLS_HOST}:${port}`,
-      '-tls1_3',
-      '-msg',
-      '-record_padding',
-      '4096',
-    ],
+    ...['s_client', '-connect', `${TLS_HOST}:${port}`],
+    ...['-tls1_3', '-msg', '-record_padding', '4096'],
     ...['-psk', PSK, '-psk_identity', IDENTITY, '-ciphersuites', 'TLS_AES_128_GCM_SHA256'],
   ]);
   let said = '';
